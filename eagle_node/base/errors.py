@@ -1,0 +1,55 @@
+"""The error family: each error names its culprit, the way out, and the registry status it means."""
+
+from __future__ import annotations
+
+
+class EagleError(Exception):
+    """Root of every error that eagle-node raises on purpose; its text is fit to show a user."""
+
+
+class UsageError(EagleError):
+    """Flags, environment or configuration are wrong; the program exits with status 2."""
+
+
+class StartError(EagleError):
+    """The node cannot start (port in use, data directory locked or from the future); exit status 1."""
+
+
+class BadDigest(EagleError):
+    """A string that should be a digest is none."""
+
+
+class Denied(EagleError):
+    """The origin (or its token service) refuses or does not know what was asked for.
+
+    ``status`` is the HTTP status to give to the client (401, 403, 404, 416, 429 ...), ``code`` the
+    OCI error code, ``challenge`` the ``WWW-Authenticate`` value of a 401, ``retry_after`` the
+    ``Retry-After`` value of a 429 or 503.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str,
+        challenge: str | None = None,
+        retry_after: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.challenge = challenge
+        self.retry_after = retry_after
+
+
+class Unavailable(EagleError):
+    """A source cannot deliver now (down, stalled, broken answer, disk full); another one may."""
+
+
+class WrongContent(EagleError):
+    """Bytes that arrived do not have the digest that they were asked for by; they were discarded."""
+
+
+class NoSpace(Unavailable):
+    """The cache limit or the disk reserve leaves no room for a blob."""

@@ -1,0 +1,1 @@
+"""One frozen tree: loaded once (flag > environment > file > default), handed down in parts."""

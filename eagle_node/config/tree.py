@@ -1,0 +1,182 @@
+"""The configuration tree. A field's docstring is its help text; its default is the product's."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eagle_node.runtime.sockets import Address
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class Role(enum.StrEnum):
+    """What a process can be for others."""
+
+    PROXY = "proxy"
+    PEER = "peer"
+    SEEDER = "seeder"
+    TRACKER = "tracker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """Who this node is."""
+
+    roles: frozenset[Role] = frozenset(Role)
+    """Roles that this process holds."""
+    data_dir: Path = Path("/var/lib/eagle-node")
+    """Everything that the node keeps; one process at a time."""
+    advertise: str | None = None
+    """IP address that other nodes reach this one at; default: the source of the route to them."""
+    cluster: str = "default"
+    """Name of the cluster; nodes of other names are strangers."""
+    cluster_key_file: Path | None = None
+    """File with the secret that admits a node to the cluster."""
+    zone: str = ""
+    """Label of the data centre or availability zone; each border is crossed once per blob."""
+    rack: str = ""
+    """Label of the rack within the zone."""
+    group: str = ""
+    """Nodes of different groups do not see each other's blobs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryConfig:
+    """Where one registry name is really reached, and how it is trusted."""
+
+    name: str
+    """The name in image references, ``host`` or ``host:port``."""
+    url: str
+    """Base URL, ``https://host[:port]`` or ``http://…`` for a plain-HTTP registry."""
+    ca_file: Path | None = None
+    """PEM bundle that signs the registry's certificate, instead of the system's."""
+    client_cert_file: Path | None = None
+    """PEM client certificate to present."""
+    client_key_file: Path | None = None
+    """PEM key of the client certificate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """The side that the container runtime talks to."""
+
+    listen: Address = Address("127.0.0.1", 43002)
+    """Listener of the mirror and forward proxy."""
+    default_registry: str = "docker.io"
+    """Registry of requests that name none."""
+    registries: tuple[RegistryConfig, ...] = ()
+    """Registries that are reached elsewhere than their name says."""
+    only_configured: bool = False
+    """Refuse registries that are not in ``registries``."""
+    rules: tuple[str, ...] = ()
+    """Regular expressions over the URL; GETs that match one go through the swarm as well."""
+    docker_config: Path | None = None
+    """docker ``config.json`` with the node's own credentials; default: none are used."""
+    access_ttl_s: float = 300.0
+    """How long the origin's yes for (client credentials, repository, digest) is remembered."""
+    denied_ttl_s: float = 10.0
+    """How long its no is remembered."""
+    stale_limit_s: float = 86400.0
+    """How long after the origin's last yes cached content is served while the origin is down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """Committed and arriving blobs."""
+
+    size: int = 20 * GIB
+    """Limit in bytes for blobs, arriving ones included; 0 is none."""
+    reserve: int = 1 * GIB
+    """Bytes of the file system that are never used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """Bounds over all traffic of this node with other hosts."""
+
+    upload: int = 0
+    """Bytes/s; 0 is no limit."""
+    download: int = 0
+    """Bytes/s; 0 is no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmConfig:
+    """BitTorrent."""
+
+    port: int = 61007
+    """TCP port of the swarm."""
+    ssl_port: int = 61008
+    """TCP port of the swarm when a cluster key is set (SSL torrents)."""
+    listen_host: str = ""
+    """IP to listen on; default: all."""
+    window: int = 4
+    """Segments of one blob that download at a time."""
+    stall_s: float = 3.0
+    """Seconds without progress after which a source is replaced."""
+    unchoke_slots: int = 64
+    """Peers that may download from this node at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeederConfig:
+    """Fetching, segmenting and first upload."""
+
+    metainfo_listen: Address = Address("0.0.0.0", 55008)
+    """Listener of the metainfo gRPC service."""
+    storage: str = ""
+    """URL of the blob store behind the cache (``file://``, ``s3://`` …); none by default."""
+    pinned: tuple[Address, ...] = ()
+    """Seeders to use, no election."""
+    origin_timeout_s: float = 15.0
+    """Seconds without a byte after which an origin connection is given up and resumed."""
+    origin_retries: int = 4
+    """Resumptions without progress before an origin fetch fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerConfig:
+    """Who has what."""
+
+    listen: Address = Address("0.0.0.0", 6969)
+    """Listener of announces and of the nodes' tracker calls."""
+    pinned: tuple[str, ...] = ()
+    """Tracker base URLs to use, no election."""
+    interval_s: float = 30.0
+    """Seconds between announces; who misses two is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig:
+    """Control API."""
+
+    listen: Address = Address("127.0.0.1", 43003)
+    """Listener of status, metrics and control."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """Log lines on standard error."""
+
+    format: str = "text"
+    """``text`` or ``json``."""
+    level: str = "info"
+    """``debug``, ``info``, ``warning`` or ``error``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything."""
+
+    node: NodeConfig = field(default_factory=NodeConfig)
+    proxy: ProxyConfig = field(default_factory=ProxyConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    swarm: SwarmConfig = field(default_factory=SwarmConfig)
+    seeder: SeederConfig = field(default_factory=SeederConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
+    log: LogConfig = field(default_factory=LogConfig)

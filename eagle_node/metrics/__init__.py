@@ -1,0 +1,1 @@
+"""Every instrument of the node in one place, by Prometheus conventions."""

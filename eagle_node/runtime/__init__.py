@@ -1,0 +1,1 @@
+"""What runs the parts: named tasks, listening sockets with clear errors, byte budgets, locks."""

@@ -1,0 +1,87 @@
+"""Listening addresses and sockets, with errors that name the flag to change."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+
+from eagle_node.base.errors import StartError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Host (a name or an IP literal, without brackets) and TCP or UDP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str, *, default_port: int | None = None) -> Address:
+    """``host:port``, ``[v6]:port`` or, with a default port, a bare host; ValueError otherwise."""
+    host, port = text.strip(), ""
+    if host.startswith("["):
+        host, closing, port = host[1:].partition("]")
+        if not closing or (port and not port.startswith(":")):
+            raise ValueError(f"{text!r} is not an address; write [v6]:port")
+        ipaddress.IPv6Address(host.partition("%")[0])
+        port = port[1:]
+    elif host.count(":") == 1:
+        host, _, port = host.partition(":")
+    if not port:
+        if default_port is None:
+            raise ValueError(f"{text!r} has no port; write host:port")
+        port = str(default_port)
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{text!r} is not an address; write host:port")
+    return Address(host, int(port))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener bound to ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen_tcp(address: Address, *, flag: str) -> socket.socket:
+    """A bound TCP listener; `StartError` names the address, the reason and ``flag``, the way out."""
+    try:
+        family, kind, proto, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise StartError(f"cannot resolve {address.host!r} ({flag}): {error}") from error
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address.host != "::"))
+        listener.bind(where)
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"cannot listen on {address}: {error.strerror}; stop what uses it or choose another "
+            f"with {flag}"
+        ) from error
+    return listener
+
+
+def bound_address(listener: socket.socket) -> Address:
+    """Where a listener really listens (port 0 resolved)."""
+    host, port = listener.getsockname()[:2]
+    return Address(host, port)
+
+
+def route_source(target: Address) -> str:
+    """The local IP that packets to ``target`` would carry; nothing is sent."""
+    family, _, _, _, where = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(where)
+        return str(probe.getsockname()[0])

@@ -1,0 +1,1 @@
+"""SQLite for every part that keeps tables: one writer thread, migrations, friendly corruption."""
