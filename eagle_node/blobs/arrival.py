@@ -1,0 +1,164 @@
+"""One blob on its way into the cache: segments come in any order, bytes go out in order.
+
+Whoever brings bytes (the swarm, the origin) writes segment files and says so; readers wait for the
+bytes that they need and say which; a verifier hashes the contiguous prefix as it grows. The last
+bytes are held back until the whole digest is known to be right, so no client ever sees the clean
+end of a wrong body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hashlib
+from collections.abc import Iterable
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.errors import EagleError, Unavailable, WrongContent
+from eagle_node.base.ranges import ByteRange
+from eagle_node.blobs.files import BlobDirectory
+from eagle_node.blobs.segments import Layout
+from eagle_node.metrics.instruments import Source
+
+_HELD_BACK = 1
+"""Bytes that are kept from readers until the digest is verified: without them no body ends."""
+_HASH_CHUNK = 1 << 20
+
+
+class Phase(enum.Enum):
+    """Where an arrival is in its life; only the first may be followed by another."""
+
+    ARRIVING = enum.auto()
+    VERIFIED = enum.auto()
+    FAILED = enum.auto()
+
+
+class Arrival:
+    """State of one arriving blob; used from the event loop only.
+
+    Invariants: ``have`` holds the segments whose files are complete; ``demand`` maps each live
+    reader to the bytes that it still waits for; ``error`` is set exactly in phase FAILED.
+    """
+
+    def __init__(self, directory: BlobDirectory, layout: Layout, have: Iterable[int] = ()) -> None:
+        self.directory = directory
+        self.layout = layout
+        self.have = set(have)
+        self.resumed = frozenset(self.have)
+        self.phase = Phase.ARRIVING
+        self.error: EagleError | None = None
+        self.source: Source = "origin"
+        self.whole_wanted = False
+        self.demand: dict[object, ByteRange] = {}
+        self.received = 0
+        self._grown: dict[int, int] = {}
+        self._changed: asyncio.Future[None] | None = None
+
+    @property
+    def digest(self) -> Digest:
+        """The digest that the whole will have."""
+        return self.directory.digest
+
+    @property
+    def complete(self) -> bool:
+        """Every segment is here (not yet: verified)."""
+        return len(self.have) == len(self.layout.segments)
+
+    def missing(self) -> list[int]:
+        """Segments that are not here and that somebody wants, most urgent first."""
+        urgent: dict[int, None] = {}
+        for wanted in self.demand.values():
+            for segment in self.layout.covering(wanted.start, wanted.stop):
+                urgent.setdefault(segment.index)
+        if self.whole_wanted:
+            for segment in self.layout.segments:
+                urgent.setdefault(segment.index)
+        return [index for index in urgent if index not in self.have]
+
+    def grew(self, index: int, count: int) -> None:
+        """The file of segment ``index`` now holds its first ``count`` bytes for readers to use."""
+        self._grown[index] = count
+        self._signal()
+
+    def lost(self, index: int) -> None:
+        """The bytes of an incomplete segment are not to be used any more."""
+        self._grown.pop(index, None)
+
+    def completed(self, index: int) -> None:
+        """Segment ``index`` is whole."""
+        self.have.add(index)
+        self._grown.pop(index, None)
+        self._signal()
+
+    def fail(self, error: EagleError) -> None:
+        """No more bytes will come; readers get ``error``."""
+        if self.phase is Phase.ARRIVING:
+            self.phase = Phase.FAILED
+            self.error = error
+        self._signal()
+
+    def woke(self) -> None:
+        """Wake everybody who waits for a change: demand has changed."""
+        self._signal()
+
+    async def changed(self) -> None:
+        """Wait for the next change of any kind."""
+        if self._changed is None:
+            self._changed = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._changed)
+
+    async def readable(self, offset: int, stop: int) -> ByteRange:
+        """Wait until bytes from ``offset`` on may be read; a run within one segment, never empty.
+
+        Raises the arrival's error once it has failed (bytes that are here are still given).
+        """
+        segment = self.layout.at(offset)
+        while True:
+            end = segment.stop
+            if segment.index not in self.have:
+                end = segment.start + self._grown.get(segment.index, 0)
+            if self.phase is not Phase.VERIFIED:
+                end = min(end, self.layout.size - _HELD_BACK)
+            end = min(end, stop)
+            if end > offset and not isinstance(self.error, WrongContent):
+                return ByteRange(offset, end)
+            if self.error is not None:
+                raise self.error
+            await self.changed()
+
+    async def verify(self) -> None:
+        """Hash the blob as it becomes contiguous; ends when it is VERIFIED or FAILED."""
+        digest = hashlib.sha256()
+        for segment in self.layout.segments:
+            while segment.index not in self.have:
+                if self.phase is not Phase.ARRIVING:
+                    return
+                await self.changed()
+            await asyncio.to_thread(self._hash, segment.index, digest)
+        found = f"sha256:{digest.hexdigest()}"
+        if self.phase is not Phase.ARRIVING:
+            return
+        if found != self.digest:
+            self.fail(WrongContent(f"asked for {self.digest} but the bytes are {found}; discarded"))
+            return
+        self.phase = Phase.VERIFIED
+        self._signal()
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert (self.phase is Phase.FAILED) == (self.error is not None)
+        assert not self.have & self._grown.keys()
+        assert all(0 <= index < len(self.layout.segments) for index in self.have)
+
+    def _hash(self, index: int, digest: hashlib._Hash) -> None:
+        try:
+            with self.directory.segment(index).open("rb") as file:
+                while chunk := file.read(_HASH_CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            raise Unavailable(f"cannot read back {self.directory.path}: {error}") from error
+
+    def _signal(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+        self._changed = None

@@ -1,0 +1,381 @@
+"""The cache of one node: a hard byte limit, least recently used out, never what is being read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.errors import NoSpace, StartError, Unavailable, WrongContent
+from eagle_node.base.sizes import format_size
+from eagle_node.blobs import files
+from eagle_node.blobs.arrival import Arrival, Phase
+from eagle_node.blobs.eviction import Resident, victims
+from eagle_node.blobs.index import ArrivingRow, CommittedRow, Index
+from eagle_node.blobs.reader import BlobReader
+from eagle_node.blobs.segments import layout_of
+from eagle_node.config.tree import CacheConfig
+from eagle_node.metrics.instruments import Metrics
+from eagle_node.runtime.tasks import TaskSet
+
+log = logging.getLogger(__name__)
+
+_RECENCY_FLUSH_S = 5.0
+
+
+class Cache:
+    """Committed and arriving blobs under ``root``; an async context manager.
+
+    Invariant: ``used`` (committed bytes, plus segments reserved by arrivals) never exceeds the
+    limit, and reservations leave the configured reserve of the file system alone.
+    """
+
+    def __init__(self, config: CacheConfig, root: Path, metrics: Metrics) -> None:
+        self._config = config
+        self._root = root
+        self._metrics = metrics
+        self._index = Index(root / "index.sqlite")
+        self._residents: dict[Digest, Resident] = {}
+        self._resumable: dict[Digest, ArrivingRow] = {}
+        self._arrivals: dict[Digest, Arrival] = {}
+        self._reserved: dict[Digest, set[int]] = {}
+        self._pins: Counter[Digest] = Counter()
+        self._recency = 0
+        self._touched: dict[Digest, int] = {}
+        self._tasks = TaskSet()
+        self.on_commit: list[Callable[[Digest], None]] = []
+        """Called after a blob has become visible."""
+        self.on_drop: list[Callable[[Digest], None]] = []
+        """Called before a blob's files (whole or arriving) are deleted."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(
+                f"cannot use cache directory {self._root}: {error.strerror}"
+            ) from error
+        await self._index.__aenter__()
+        try:
+            await self._reconcile()
+        except BaseException:
+            await self._index.__aexit__()
+            raise
+        self._tasks.spawn(self._flush_recency(), name="cache-recency")
+        self._make_room(0)
+        self._gauge()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._tasks.cancel()
+        await self._index.used(self._touched)
+        await self._index.__aexit__()
+
+    @property
+    def limit(self) -> int:
+        """Bytes; 0 is none."""
+        return self._config.size
+
+    @property
+    def used(self) -> int:
+        """Bytes of committed blobs and of segments that arrivals have reserved."""
+        arriving = sum(
+            layout_of(self._arrivals[digest].layout.size).segments[index].length
+            for digest, numbers in self._reserved.items()
+            for index in numbers
+        )
+        return arriving + sum(each.size for each in self._residents.values())
+
+    def __contains__(self, digest: Digest) -> bool:
+        return digest in self._residents
+
+    def __len__(self) -> int:
+        return len(self._residents)
+
+    def blobs(self) -> dict[Digest, Resident]:
+        """Committed blobs, most recently used last."""
+        return dict(sorted(self._residents.items(), key=lambda item: item[1].used))
+
+    def arrival(self, digest: Digest) -> Arrival | None:
+        """The blob on its way, if it is."""
+        return self._arrivals.get(digest)
+
+    def directory(self, digest: Digest) -> files.BlobDirectory:
+        """Where a blob lies or arrives."""
+        return files.blob_directory(self._root, digest)
+
+    def open(self, digest: Digest) -> BlobReader | None:
+        """A pinned reader of a committed or arriving blob; None when the cache has neither."""
+        resident = self._residents.get(digest)
+        arrival = self._arrivals.get(digest)
+        if resident is not None:
+            self._touch(digest)
+            return self._reader(digest, resident.size, None)
+        if arrival is not None and arrival.phase is not Phase.FAILED:
+            return self._reader(digest, arrival.layout.size, arrival)
+        return None
+
+    async def arrive(self, digest: Digest, size: int) -> Arrival:
+        """Start (or resume) the arrival of a blob of ``size`` bytes; nothing is reserved yet."""
+        assert digest not in self._residents
+        assert digest not in self._arrivals
+        directory = self.directory(digest)
+        row = self._resumable.pop(digest, None)
+        have: Iterable[int] = ()
+        if row is not None and row.size == size:
+            have = row.segments
+        elif directory.path.exists():
+            await asyncio.to_thread(directory.remove)
+        arrival = Arrival(directory, layout_of(size), have)
+        self._arrivals[digest] = arrival
+        self._reserved[digest] = set(arrival.have)
+        try:
+            await asyncio.to_thread(directory.path.mkdir, parents=True, exist_ok=True)
+        except OSError as error:
+            self._forget_arrival(digest)
+            raise NoSpace(f"cannot create {directory.path}: {error.strerror}") from error
+        await self._index.begin(digest, size)
+        return arrival
+
+    def reserve(self, arrival: Arrival, numbers: Iterable[int]) -> None:
+        """Make room for segments before their bytes come; `NoSpace` says why there is none."""
+        reserved = self._reserved[arrival.digest]
+        wanted = set(numbers) - reserved
+        needed = sum(arrival.layout.segments[index].length for index in wanted)
+        if needed:
+            self._make_room(needed, blob=arrival.digest)
+            reserved |= wanted
+            self._gauge()
+
+    async def segment_done(self, arrival: Arrival, index: int) -> None:
+        """A segment's file is whole: readers may have it, and a restart keeps it."""
+        if arrival.phase is not Phase.ARRIVING or index in arrival.have:
+            return
+        arrival.completed(index)
+        await self._index.segments_verified(arrival.digest, [index])
+
+    async def commit(self, arrival: Arrival, torrents: bytes) -> None:
+        """Make a VERIFIED arrival visible: marker by atomic rename, then the index."""
+        assert arrival.phase is Phase.VERIFIED
+        digest, size = arrival.digest, arrival.layout.size
+        directory = arrival.directory
+        try:
+            await asyncio.to_thread(_commit_files, directory, size, torrents)
+        except OSError as error:
+            raise NoSpace(f"cannot commit {digest}: {error.strerror}") from error
+        self._recency += 1
+        self._residents[digest] = Resident(size=size, used=self._recency)
+        self._forget_arrival(digest)
+        await self._index.commit(digest, size, self._recency)
+        self._tasks.spawn(self._flush(digest), name=f"flush-{digest[7:19]}")
+        for listener in self.on_commit:
+            listener(digest)
+
+    async def suspend(self, arrival: Arrival) -> None:
+        """Nobody works on an arrival any more: keep its whole segments for a later resumption."""
+        digest = arrival.digest
+        if digest not in self._arrivals:
+            return
+        if isinstance(arrival.error, WrongContent) or not arrival.have:
+            await self.discard(arrival)
+            return
+        for listener in self.on_drop:
+            listener(digest)
+        self._forget_arrival(digest)
+        self._resumable[digest] = ArrivingRow(
+            digest=digest, size=arrival.layout.size, segments=frozenset(arrival.have)
+        )
+        self._gauge()
+
+    async def discard(self, arrival: Arrival) -> None:
+        """Drop an arrival and its bytes."""
+        for listener in self.on_drop:
+            listener(arrival.digest)
+        self._forget_arrival(arrival.digest)
+        await asyncio.to_thread(arrival.directory.remove)
+        await self._index.forget(arrival.digest)
+
+    async def drop(self, digest: Digest) -> bool:
+        """Remove a committed blob that nobody reads; False when it is pinned or not there."""
+        if digest not in self._residents or self._pins[digest]:
+            return False
+        self._drop_now(digest)
+        return True
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert not self._residents.keys() & self._arrivals.keys()
+        assert self._arrivals.keys() == self._reserved.keys()
+        assert self.limit == 0 or self.used <= self.limit
+        for arrival in self._arrivals.values():
+            arrival.check()
+
+    def _reader(self, digest: Digest, size: int, arrival: Arrival | None) -> BlobReader:
+        self._pins[digest] += 1
+        return BlobReader(
+            self.directory(digest), layout_of(size), arrival, lambda: self._unpin(digest)
+        )
+
+    def _unpin(self, digest: Digest) -> None:
+        self._pins[digest] -= 1
+        if not self._pins[digest]:
+            del self._pins[digest]
+
+    def _touch(self, digest: Digest) -> None:
+        self._recency += 1
+        resident = self._residents[digest]
+        self._residents[digest] = Resident(size=resident.size, used=self._recency)
+        self._touched[digest] = self._recency
+
+    def _forget_arrival(self, digest: Digest) -> None:
+        self._arrivals.pop(digest, None)
+        self._reserved.pop(digest, None)
+        self._gauge()
+
+    def _make_room(self, needed: int, blob: Digest | None = None) -> None:
+        """Evict until ``needed`` more bytes fit under the limit and above the disk's reserve."""
+        short = max(self._over_limit(needed), self._under_reserve(needed))
+        self._drop_resumable(short)
+        short = max(self._over_limit(needed), self._under_reserve(needed))
+        chosen = victims(self._residents, self._pins, short)
+        if chosen is None:
+            raise NoSpace(
+                f"no room for {format_size(needed)} of {blob}: the cache holds "
+                f"{format_size(self.used)} of {format_size(self.limit)} (--cache-size), the disk "
+                f"of {self._root} has {format_size(self._free())} free, of which "
+                f"{format_size(self._config.reserve)} are reserved (--cache-reserve), and what "
+                "could be evicted is in use"
+            )
+        for digest in chosen:
+            self._drop_now(digest)
+
+    def _over_limit(self, needed: int) -> int:
+        resumable = sum(_held(row) for row in self._resumable.values())
+        return self.used + resumable + needed - self.limit if self.limit else 0
+
+    def _under_reserve(self, needed: int) -> int:
+        if not needed:
+            return 0
+        outstanding = sum(
+            arrival.layout.segments[index].length
+            for digest, arrival in self._arrivals.items()
+            for index in self._reserved[digest] - arrival.have
+        )
+        return self._config.reserve + outstanding + needed - self._free()
+
+    def _free(self) -> int:
+        disk = os.statvfs(self._root)
+        return disk.f_bavail * disk.f_frsize
+
+    def _drop_resumable(self, short: int) -> None:
+        for digest in list(self._resumable):
+            if short <= 0:
+                return
+            short -= _held(self._resumable.pop(digest))
+            self._delete(digest)
+
+    def _drop_now(self, digest: Digest) -> None:
+        log.info("evicted %s (%s)", digest, format_size(self._residents[digest].size))
+        del self._residents[digest]
+        self._touched.pop(digest, None)
+        self._metrics.cache_evictions.inc()
+        for listener in self.on_drop:
+            listener(digest)
+        self._delete(digest)
+        self._gauge()
+
+    def _delete(self, digest: Digest) -> None:
+        """Hide a blob at once; free its bytes before anything else may take the room."""
+        directory = self.directory(digest)
+        with contextlib.suppress(OSError):
+            directory.remove()
+        self._tasks.spawn(self._index.forget(digest), name=f"forget-{digest[7:19]}")
+
+    def _gauge(self) -> None:
+        self._metrics.cache_used_bytes.set(self.used)
+        self._metrics.cache_limit_bytes.set(self.limit)
+        self._metrics.cache_blobs.set(len(self._residents))
+
+    async def _flush(self, digest: Digest) -> None:
+        directory = self.directory(digest)
+        try:
+            await asyncio.to_thread(directory.sync)
+        except OSError as error:
+            if digest in self._residents:
+                log.warning("cannot flush %s to disk: %s", digest, error)
+            return
+        await self._index.flushed(digest)
+
+    async def _flush_recency(self) -> None:
+        while True:
+            await asyncio.sleep(_RECENCY_FLUSH_S)
+            if self._touched:
+                touched, self._touched = self._touched, {}
+                await self._index.used(touched)
+
+    async def _reconcile(self) -> None:
+        """Make memory, index and disk agree; the disk's markers say what is whole."""
+        rows = {row.digest: row for row in await self._index.committed()}
+        resumable = {row.digest: row for row in await self._index.arriving()}
+        found = await asyncio.to_thread(_survey, self._root, rows, set(resumable))
+        self._recency = max((row.used for row in rows.values()), default=0)
+        for digest, size in found.items():
+            row = rows.get(digest)
+            if row is None:
+                self._recency += 1
+                await self._index.commit(digest, size, self._recency)
+            self._residents[digest] = Resident(size=size, used=row.used if row else self._recency)
+        for digest in rows.keys() - found.keys():
+            log.warning("cached blob %s is gone or damaged; forgotten", digest)
+            await self._index.forget(digest)
+        self._resumable = {d: row for d, row in resumable.items() if d not in found}
+
+
+def _held(row: ArrivingRow) -> int:
+    segments = layout_of(row.size).segments
+    return sum(segments[index].length for index in row.segments)
+
+
+def _commit_files(directory: files.BlobDirectory, size: int, torrents: bytes) -> None:
+    directory.write_atomically(directory.torrents, torrents)
+    directory.commit(size)
+
+
+def _survey(
+    root: Path, rows: dict[Digest, CommittedRow], resumable: set[Digest]
+) -> dict[Digest, int]:
+    """Sizes of the whole blobs on disk; deletes what is neither whole nor resumable."""
+    found: dict[Digest, int] = {}
+    for directory in files.scan(root):
+        size = directory.committed_size()
+        row = rows.get(directory.digest)
+        if size is not None and row is not None and not row.durable:
+            size = size if _content_is_right(directory, size) else None
+        if size is not None:
+            found[directory.digest] = size
+        elif directory.digest not in resumable:
+            directory.remove()
+        else:
+            directory.withdraw()
+    return found
+
+
+def _content_is_right(directory: files.BlobDirectory, size: int) -> bool:
+    """Whether a blob that a crash of the machine may have torn still has its digest."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    try:
+        for segment in layout_of(size).segments:
+            with directory.segment(segment.index).open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+    except OSError as error:
+        raise Unavailable(f"cannot read {directory.path}: {error}") from error
+    return f"sha256:{digest.hexdigest()}" == directory.digest

@@ -1,0 +1,113 @@
+"""The cache on disk: one directory per blob, one file per segment, a marker once it is whole.
+
+    CACHE/ab/<hex>/<hex>.0000 …   segment files, as BitTorrent names them
+    CACHE/ab/<hex>/torrents       the segments' metainfo, a bencoded list
+    CACHE/ab/<hex>/whole          JSON; appears by an atomic rename once verified
+
+A directory without ``whole`` is a blob on its way. Paths never change, so an open torrent survives
+the commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eagle_node.base.digest import Digest, digest_hex, parse_digest
+from eagle_node.base.errors import BadDigest
+from eagle_node.blobs.segments import LAYOUT_VERSION, layout_of
+
+_MARKER = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobDirectory:
+    """Where one blob lies or arrives."""
+
+    path: Path
+    digest: Digest
+
+    def segment(self, index: int) -> Path:
+        """The file of segment ``index``."""
+        return self.path / segment_name(self.digest, index)
+
+    @property
+    def torrents(self) -> Path:
+        """The file that keeps the segments' metainfo."""
+        return self.path / "torrents"
+
+    def write_atomically(self, path: Path, data: bytes) -> None:
+        """Write a small file next to the segments; seen whole or not at all."""
+        part = path.with_suffix(".part")
+        part.write_bytes(data)
+        os.replace(part, path)
+
+    def commit(self, size: int) -> None:
+        """Make the blob visible: all of its segments are here and verified."""
+        marker = json.dumps({"size": size, "layout": LAYOUT_VERSION}).encode()
+        self.write_atomically(self.path / _MARKER, marker)
+
+    def withdraw(self) -> None:
+        """Make the blob invisible; its files may still be there."""
+        (self.path / _MARKER).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete everything of the blob; the marker goes first."""
+        self.withdraw()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def committed_size(self) -> int | None:
+        """Bytes of a whole blob of this layout version; None for anything else."""
+        try:
+            marker = json.loads((self.path / _MARKER).read_bytes())
+            size = marker["size"]
+            if marker["layout"] != LAYOUT_VERSION or not isinstance(size, int):
+                return None
+            for segment in layout_of(size).segments:
+                if self.segment(segment.index).stat().st_size != segment.length:
+                    return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return size
+
+    def sync(self) -> None:
+        """Flush data and names to the disk (power loss, not kill -9, is what this is for)."""
+        for entry in (*self.path.iterdir(), self.path):
+            descriptor = os.open(entry, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def segment_name(digest: Digest, index: int) -> str:
+    """Name of a segment's file and torrent: it carries the digest and the segment's number."""
+    return f"{digest_hex(digest)}.{index:04d}"
+
+
+def blob_directory(root: Path, digest: Digest) -> BlobDirectory:
+    """The place of ``digest`` under the cache's ``root``."""
+    name = digest_hex(digest)
+    return BlobDirectory(root / name[:2] / name, digest)
+
+
+def scan(root: Path) -> Iterator[BlobDirectory]:
+    """Every blob directory under ``root``; what does not belong there is passed over."""
+    for shelf in sorted(root.glob("[0-9a-f][0-9a-f]")):
+        for entry in sorted(shelf.iterdir()):
+            try:
+                yield BlobDirectory(entry, parse_digest(f"sha256:{entry.name}"))
+            except BadDigest:
+                continue
+
+
+def boot_id() -> str:
+    """Identifier of this boot of the machine: what was only in its memory died with the last."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"

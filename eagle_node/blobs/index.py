@@ -1,0 +1,152 @@
+"""What the cache holds, in SQLite: committed blobs, and the verified segments of arriving ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from eagle_node.base.digest import Digest
+from eagle_node.blobs.files import boot_id
+from eagle_node.store.database import Database
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database as Tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommittedRow:
+    """A whole blob."""
+
+    digest: Digest
+    size: int
+    used: int
+    durable: bool
+    """Known to have survived a power loss: flushed, or committed since this boot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivingRow:
+    """A blob on its way, and which of its segments have been verified since this boot."""
+
+    digest: Digest
+    size: int
+    segments: frozenset[int]
+
+
+def _create(tables: Tables) -> None:
+    for statement in (
+        "CREATE TABLE committed (digest TEXT PRIMARY KEY, size INTEGER NOT NULL,"
+        " used INTEGER NOT NULL, boot TEXT) WITHOUT ROWID",
+        "CREATE TABLE arriving (digest TEXT PRIMARY KEY, size INTEGER NOT NULL,"
+        " boot TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE segment (digest TEXT, number INTEGER, PRIMARY KEY (digest, number))"
+        " WITHOUT ROWID",
+    ):
+        tables.conn.execute(statement)
+
+
+MIGRATIONS = (_create,)
+
+
+class Index:
+    """The tables; every method is one transaction."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._database = Database(path, MIGRATIONS)
+        self._boot = boot_id()
+
+    async def __aenter__(self) -> Self:
+        await self._database.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._database.__aexit__(*error)
+
+    async def committed(self) -> list[CommittedRow]:
+        """All whole blobs."""
+        rows = await self._rows("SELECT digest, size, used, boot FROM committed")
+        return [
+            CommittedRow(
+                digest=Digest(digest), size=size, used=used, durable=boot in (None, self._boot)
+            )
+            for digest, size, used, boot in rows
+        ]
+
+    async def arriving(self) -> list[ArrivingRow]:
+        """All blobs on their way that this boot has written; older ones are forgotten."""
+        rows = await self._rows(
+            "SELECT a.digest, a.size, s.number FROM arriving a LEFT JOIN segment s"
+            " ON s.digest = a.digest WHERE a.boot = ?",
+            self._boot,
+        )
+        found: dict[tuple[str, int], set[int]] = {}
+        for digest, size, number in rows:
+            numbers = found.setdefault((digest, size), set())
+            if number is not None:
+                numbers.add(number)
+        return [
+            ArrivingRow(digest=Digest(digest), size=size, segments=frozenset(numbers))
+            for (digest, size), numbers in found.items()
+        ]
+
+    async def begin(self, digest: Digest, size: int) -> None:
+        """A blob starts to arrive (again)."""
+        await self._execute(
+            (
+                "DELETE FROM segment WHERE digest = ? AND digest NOT IN"
+                " (SELECT digest FROM arriving WHERE size = ? AND boot = ?)",
+                [(digest, size, self._boot)],
+            ),
+            ("INSERT OR REPLACE INTO arriving VALUES (?, ?, ?)", [(digest, size, self._boot)]),
+        )
+
+    async def segments_verified(self, digest: Digest, numbers: Iterable[int]) -> None:
+        """These segments of an arriving blob are whole and verified."""
+        await self._execute(
+            ("INSERT OR IGNORE INTO segment VALUES (?, ?)", [(digest, n) for n in numbers])
+        )
+
+    async def commit(self, digest: Digest, size: int, used: int) -> None:
+        """An arriving blob is whole."""
+        await self._execute(
+            ("DELETE FROM segment WHERE digest = ?", [(digest,)]),
+            ("DELETE FROM arriving WHERE digest = ?", [(digest,)]),
+            (
+                "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)",
+                [(digest, size, used, self._boot)],
+            ),
+        )
+
+    async def flushed(self, digest: Digest) -> None:
+        """A committed blob has reached the disk."""
+        await self._execute(("UPDATE committed SET boot = NULL WHERE digest = ?", [(digest,)]))
+
+    async def used(self, recency: Mapping[Digest, int]) -> None:
+        """Remember when blobs were last used."""
+        await self._execute(
+            (
+                "UPDATE committed SET used = ? WHERE digest = ?",
+                [(used, digest) for digest, used in recency.items()],
+            )
+        )
+
+    async def forget(self, digest: Digest) -> None:
+        """A blob is gone."""
+        await self._execute(
+            *(
+                (f"DELETE FROM {table} WHERE digest = ?", [(digest,)])
+                for table in ("committed", "arriving", "segment")
+            )
+        )
+
+    async def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return await self._database.read(lambda tables: list(tables.conn.execute(query, values)))
+
+    async def _execute(self, *statements: tuple[str, Sequence[tuple[object, ...]]]) -> None:
+        def work(tables: Tables) -> None:
+            for statement, rows in statements:
+                tables.conn.executemany(statement, rows)
+
+        await self._database.write(work)

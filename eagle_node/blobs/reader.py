@@ -1,0 +1,120 @@
+"""Bytes of a blob, whole or arriving, as slices of open files that a socket can send directly."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.errors import Unavailable
+from eagle_node.base.ranges import ByteRange
+from eagle_node.blobs.arrival import Arrival
+from eagle_node.blobs.files import BlobDirectory
+from eagle_node.blobs.segments import Layout
+from eagle_node.metrics.instruments import Source
+
+
+@dataclass(frozen=True, slots=True)
+class FileSlice:
+    """``length`` bytes of an open file from ``offset``; valid until the next slice is asked for."""
+
+    file: BinaryIO
+    offset: int
+    length: int
+
+
+class BlobReader:
+    """One client's view of a blob; close it to let go of the pin."""
+
+    def __init__(
+        self,
+        directory: BlobDirectory,
+        layout: Layout,
+        arrival: Arrival | None,
+        release: Callable[[], None],
+    ) -> None:
+        self._directory = directory
+        self._layout = layout
+        self._arrival = arrival
+        self._release: Callable[[], None] | None = release
+
+    @property
+    def digest(self) -> Digest:
+        """The blob's digest."""
+        return self._directory.digest
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole blob."""
+        return self._layout.size
+
+    @property
+    def source(self) -> Source:
+        """Where the bytes come from at this moment."""
+        return "local" if self._arrival is None else self._arrival.source
+
+    def close(self) -> None:
+        """Let go of the pin; harmless when repeated."""
+        if self._release is not None:
+            self._release()
+            self._release = None
+
+    async def slices(self, wanted: ByteRange) -> AsyncIterator[FileSlice]:
+        """The bytes of ``wanted`` in order, as they become readable.
+
+        Raises the arrival's error, or `Unavailable` when a file has been taken away underneath.
+        """
+        offset = wanted.start
+        with self._demand(wanted):
+            while offset < wanted.stop:
+                segment = self._layout.at(offset)
+                if self._arrival is not None:
+                    await self._arrival.readable(offset, wanted.stop)
+                with self._open(segment.index) as file:
+                    last = min(segment.stop, wanted.stop)
+                    while offset < last:
+                        run = await self._run(offset, last)
+                        yield FileSlice(file, run.start - segment.start, run.length)
+                        offset = run.stop
+                        self._advance(ByteRange(offset, wanted.stop))
+
+    async def read(self, wanted: ByteRange | None = None) -> bytes:
+        """The bytes of ``wanted`` (default: all) in memory; for small blobs."""
+        parts = []
+        async for part in self.slices(wanted or ByteRange(0, self.size)):
+            part.file.seek(part.offset)
+            parts.append(part.file.read(part.length))
+        return b"".join(parts)
+
+    async def _run(self, offset: int, stop: int) -> ByteRange:
+        if self._arrival is None:
+            return ByteRange(offset, stop)
+        return await self._arrival.readable(offset, stop)
+
+    @contextmanager
+    def _demand(self, wanted: ByteRange) -> Iterator[None]:
+        if self._arrival is not None:
+            self._arrival.demand[self] = wanted
+            self._arrival.woke()
+        try:
+            yield
+        finally:
+            if self._arrival is not None:
+                self._arrival.demand.pop(self, None)
+                self._arrival.woke()
+
+    def _advance(self, left: ByteRange) -> None:
+        if self._arrival is not None:
+            self._arrival.demand[self] = left
+
+    @contextmanager
+    def _open(self, index: int) -> Iterator[BinaryIO]:
+        path = self._directory.segment(index)
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise Unavailable(f"cached segment {path.name} cannot be read: {error}") from error
+        with file:
+            yield file
