@@ -23,6 +23,8 @@ from eagle_node.metrics.instruments import Source
 _HELD_BACK = 1
 """Bytes that are kept from readers until the digest is verified: without them no body ends."""
 _HASH_CHUNK = 1 << 20
+_NEXT = 2
+"""Segments ahead of each reader that count as urgent."""
 
 
 class Phase(enum.Enum):
@@ -65,15 +67,24 @@ class Arrival:
         return len(self.have) == len(self.layout.segments)
 
     def missing(self) -> list[int]:
-        """Segments that are not here and that somebody wants, most urgent first."""
+        """Segments that are not here and that somebody wants, most urgent first.
+
+        What each reader needs next comes before what any reader needs later.
+        """
         urgent: dict[int, None] = {}
-        for wanted in self.demand.values():
-            for segment in self.layout.covering(wanted.start, wanted.stop):
-                urgent.setdefault(segment.index)
+        wanted = [
+            [part.index for part in self.layout.covering(part.start, part.stop)]
+            for part in self.demand.values()
+        ]
+        wanted = [[index for index in indices if index not in self.have] for indices in wanted]
+        for indices in wanted:
+            urgent.update(dict.fromkeys(indices[:_NEXT]))
+        for indices in wanted:
+            urgent.update(dict.fromkeys(indices))
         if self.whole_wanted:
-            for segment in self.layout.segments:
-                urgent.setdefault(segment.index)
-        return [index for index in urgent if index not in self.have]
+            rest = (part.index for part in self.layout.segments)
+            urgent.update(dict.fromkeys(index for index in rest if index not in self.have))
+        return list(urgent)
 
     def grew(self, index: int, count: int) -> None:
         """The file of segment ``index`` now holds its first ``count`` bytes for readers to use."""

@@ -106,6 +106,11 @@ class Cache:
         """The blob on its way, if it is."""
         return self._arrivals.get(digest)
 
+    def resumable(self, digest: Digest) -> int | None:
+        """Size of a blob of which verified segments were kept; None when there are none."""
+        row = self._resumable.get(digest)
+        return row.size if row is not None else None
+
     def directory(self, digest: Digest) -> files.BlobDirectory:
         """Where a blob lies or arrives."""
         return files.blob_directory(self._root, digest)

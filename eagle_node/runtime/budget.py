@@ -25,6 +25,8 @@ class ByteBudget:
         self._turn = asyncio.Lock()
         self.taken = 0
         """Bytes taken so far, limited or not."""
+        self.waiting = 0
+        """Takers that wait for their turn."""
 
     @property
     def rate(self) -> int:
@@ -42,12 +44,16 @@ class ByteBudget:
         self.taken += count
         if self._rate <= 0:
             return
-        async with self._turn:
-            self._refill()
-            self._tokens -= count
-            while self._rate > 0 and self._tokens < 0:
-                await asyncio.sleep(min(1.0, -self._tokens / self._rate))
+        self.waiting += 1
+        try:
+            async with self._turn:
                 self._refill()
+                self._tokens -= count
+                while self._rate > 0 and self._tokens < 0:
+                    await asyncio.sleep(min(1.0, -self._tokens / self._rate))
+                    self._refill()
+        finally:
+            self.waiting -= 1
 
     def charge(self, count: int) -> None:
         """Account for ``count`` bytes that moved without asking."""

@@ -1,0 +1,8 @@
+"""BitTorrent: libtorrent behind asyncio.
+
+``torrents``  a segment's metainfo: made deterministically, checked when it comes from elsewhere
+``settings``  libtorrent's settings as functions of the configuration, each with its reason
+``events``    what happens in the swarm, as facts
+``session``   torrents in, events out; woken by the alert file descriptor, never polling
+``governor``  one bandwidth limit over the swarm and everything else that the node transfers
+"""

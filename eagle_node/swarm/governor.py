@@ -1,0 +1,89 @@
+"""One bandwidth limit for a node: the swarm's sockets and the byte budgets of everything else.
+
+libtorrent limits itself, a `ByteBudget` limits the rest; the governor moves the border between them
+a few times a second. While only one of them has traffic it may have the whole limit; when both do,
+the swarm gets what the others leave, and at least half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eagle_node.config.tree import LimitsConfig
+from eagle_node.runtime.budget import ByteBudget
+from eagle_node.runtime.clock import Clock, monotonic
+from eagle_node.swarm.events import Traffic
+
+GOVERN_INTERVAL_S = 0.25
+"""How often the border moves."""
+
+
+@dataclass(slots=True)
+class _Direction:
+    """One direction of traffic; ``budget`` is drawn by everything but the swarm."""
+
+    limit: int
+    budget: ByteBudget
+    swarm_total: int = 0
+    other_total: int = 0
+    other_rate: float = 0.0
+
+    def share(self, swarm_total: int, elapsed_s: float) -> int:
+        """Charge what the swarm has moved; its limit for the next interval, bytes/s (0: none)."""
+        self.budget.charge(swarm_total - self.swarm_total)
+        self.swarm_total = swarm_total
+        taken = self.budget.taken
+        rate = (taken - self.other_total) / elapsed_s
+        self.other_total = taken
+        self.other_rate = 0.5 * self.other_rate + 0.5 * rate
+        if not self.limit:
+            return 0
+        if self.budget.waiting:
+            return self.limit // 2
+        return max(self.limit // 2, int(self.limit - self.other_rate))
+
+
+class Governor:
+    """Applies `LimitsConfig`; ``apply(upload, download)`` sets the swarm's own limits."""
+
+    def __init__(
+        self,
+        limits: LimitsConfig,
+        apply: Callable[[int, int], None],
+        *,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._apply = apply
+        self._clock = clock
+        self._updated = clock()
+        self._set = (-1, -1)
+        self.upload = ByteBudget(limits.upload, clock=clock)
+        """Drawn by everything that sends to other hosts, except the swarm."""
+        self.download = ByteBudget(limits.download, clock=clock)
+        """Drawn by everything that receives from other hosts, except the swarm."""
+        self._up = _Direction(limits.upload, self.upload)
+        self._down = _Direction(limits.download, self.download)
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a limit to hold."""
+        return bool(self._up.limit or self._down.limit)
+
+    def on_traffic(self, traffic: Traffic) -> None:
+        """Move the border; called with fresh totals every `GOVERN_INTERVAL_S`."""
+        now = self._clock()
+        elapsed = max(0.001, now - self._updated)
+        self._updated = now
+        shares = (
+            self._up.share(traffic.sent, elapsed),
+            self._down.share(traffic.received, elapsed),
+        )
+        if shares != self._set:
+            self._set = shares
+            self._apply(*shares)
+
+    def start(self) -> None:
+        """Apply the limits before the first traffic."""
+        self._set = (self._up.limit, self._down.limit)
+        self._apply(*self._set)

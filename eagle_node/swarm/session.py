@@ -1,0 +1,299 @@
+"""The libtorrent session as an asyncio part."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import libtorrent as lt
+
+from eagle_node.base.errors import StartError
+from eagle_node.base.ids import InfoHash
+from eagle_node.config.tree import SwarmConfig
+from eagle_node.swarm.events import (
+    PieceRejected,
+    TorrentEvent,
+    TorrentFailed,
+    TorrentFinished,
+    TorrentProgressed,
+    Traffic,
+)
+from eagle_node.swarm.settings import session_settings
+from eagle_node.swarm.torrents import SegmentTorrent
+
+log = logging.getLogger(__name__)
+
+Observer = Callable[[TorrentEvent], None]
+
+_LISTEN_TIMEOUT_S = 5.0
+_STATUS_INTERVAL_S = 0.5
+_ENOSPC = 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentIdentity:
+    """What SSL torrents need: PEM certificate of the cluster's CA, of this node, key, DH group."""
+
+    root: bytes
+    certificate: bytes
+    key: bytes
+    dh_params: bytes
+
+
+class Swarm:
+    """Torrents of segments; an async context manager.
+
+    Events of a torrent go to the observer that it was added with, on the event loop; traffic totals
+    go to ``on_traffic``.
+    """
+
+    def __init__(self, config: SwarmConfig, *, identity: TorrentIdentity | None = None) -> None:
+        self._config = config
+        self._identity = identity
+        self._session: Any = None
+        self._observers: dict[InfoHash, Observer] = {}
+        self._handles: dict[InfoHash, Any] = {}
+        self._active: set[InfoHash] = set()
+        self._reader = self._writer = -1
+        self._listening: asyncio.Future[int] | None = None
+        self._ticker: asyncio.Task[None] | None = None
+        self._traffic_wanted_s = 2.0
+        self.on_traffic: list[Callable[[Traffic], None]] = []
+        self.port = 0
+        """Where the swarm listens."""
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        mask = lt.alert_category.status | lt.alert_category.error | lt.alert_category.storage
+        settings: Any = session_settings(
+            self._config, ssl=self._identity is not None, mask=int(mask)
+        )
+        self._listening = loop.create_future()
+        self._session = lt.session(settings)
+        self._limit_local_peers_too()
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._session.set_alert_fd(self._writer)
+        loop.add_reader(self._reader, self._on_alerts)
+        self._on_alerts()
+        try:
+            async with asyncio.timeout(_LISTEN_TIMEOUT_S):
+                self.port = await self._listening
+        except (TimeoutError, StartError) as error:
+            await self.__aexit__()
+            wanted = self._config.ssl_port if self._identity else self._config.port
+            flag = "--swarm-ssl-port" if self._identity else "--swarm-port"
+            raise StartError(
+                f"the swarm cannot listen on port {wanted}: {error or 'no answer'}; stop what uses "
+                f"it or choose another with {flag}"
+            ) from error
+        self._ticker = loop.create_task(self._tick(), name="swarm-ticker")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        session, self._session = self._session, None
+        if session is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._reader)
+        session.pause()
+        self._observers.clear()
+        self._handles.clear()
+        await asyncio.to_thread(_destroy, [session])
+        os.close(self._reader)
+        os.close(self._writer)
+
+    @property
+    def root_certificate(self) -> bytes:
+        """PEM that SSL torrents carry; empty when torrents are plain."""
+        return self._identity.root if self._identity else b""
+
+    def __contains__(self, info_hash: InfoHash) -> bool:
+        return info_hash in self._handles
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def seed(self, torrent: SegmentTorrent, directory: Path) -> None:
+        """Offer a segment whose file is whole; pieces are verified again as they are first read."""
+        if torrent.info_hash in self._handles:
+            return
+        parameters = self._parameters(torrent, directory)
+        parameters.flags |= lt.torrent_flags.seed_mode
+        parameters.flags &= ~lt.torrent_flags.update_subscribe
+        self._add(torrent.info_hash, parameters)
+
+    def download(
+        self,
+        torrent: SegmentTorrent,
+        directory: Path,
+        *,
+        trackers: Sequence[str],
+        observer: Observer,
+    ) -> None:
+        """Fetch a segment into its file; each tracker is a tier of its own (BEP 12)."""
+        parameters = self._parameters(torrent, directory)
+        parameters.flags |= lt.torrent_flags.sequential_download
+        parameters.trackers = list(trackers)
+        parameters.tracker_tiers = list(range(len(trackers)))
+        self._observers[torrent.info_hash] = observer
+        self._active.add(torrent.info_hash)
+        self._add(torrent.info_hash, parameters)
+
+    def connect(self, info_hash: InfoHash, host: str, port: int) -> None:
+        """Dial a peer for a torrent (at libtorrent's next tick)."""
+        if (handle := self._handles.get(info_hash)) is not None:
+            handle.connect_peer((host, port))
+
+    def remove(self, info_hash: InfoHash) -> None:
+        """Let go of a torrent; its file stays."""
+        handle = self._handles.pop(info_hash, None)
+        self._observers.pop(info_hash, None)
+        self._active.discard(info_hash)
+        if handle is not None and self._session is not None:
+            self._session.remove_torrent(handle)
+
+    def peers_of(self, info_hash: InfoHash) -> list[tuple[str, int]]:
+        """Remote endpoints of a torrent's connections; blocks for a moment."""
+        handle = self._handles.get(info_hash)
+        return [tuple(peer.ip) for peer in handle.get_peer_info()] if handle is not None else []
+
+    def limit(self, *, upload: int, download: int) -> None:
+        """Bound the session's rates, bytes/s; 0 is no limit."""
+        self._session.apply_settings({"upload_rate_limit": upload, "download_rate_limit": download})
+
+    def watch_traffic(self, interval_s: float) -> None:
+        """Report traffic this often while anything moves."""
+        self._traffic_wanted_s = interval_s
+
+    def _parameters(self, torrent: SegmentTorrent, directory: Path) -> Any:
+        parameters = lt.load_torrent_buffer(torrent.metainfo)
+        parameters.save_path = str(directory)
+        flags = lt.torrent_flags
+        parameters.flags |= flags.disable_dht | flags.disable_lsd | flags.disable_pex
+        parameters.flags |= flags.duplicate_is_error
+        parameters.flags &= ~(flags.auto_managed | flags.paused)
+        return parameters
+
+    def _add(self, info_hash: InfoHash, parameters: Any) -> None:
+        if self._identity is not None:
+            parameters.flags |= lt.torrent_flags.paused
+        handle = self._session.add_torrent(parameters)
+        self._handles[info_hash] = handle
+        if self._identity is not None:
+            identity = self._identity
+            handle.set_ssl_certificate_buffer(
+                identity.certificate, identity.key, identity.dh_params
+            )
+            handle.resume()
+
+    def _limit_local_peers_too(self) -> None:
+        """Put every address into the global class: peers on the LAN are not exempt from limits."""
+        everybody = lt.ip_filter()
+        everybody.add_rule("0.0.0.0", "255.255.255.255", 1 << lt.session.global_peer_class_id)
+        everybody.add_rule(
+            "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1 << lt.session.global_peer_class_id
+        )
+        self._session.set_peer_class_filter(everybody)
+
+    async def _tick(self) -> None:
+        """Ask for statistics while anything moves; libtorrent answers with alerts."""
+        loop = asyncio.get_running_loop()
+        traffic_due = 0.0
+        while True:
+            await asyncio.sleep(min(_STATUS_INTERVAL_S, self._traffic_wanted_s))
+            if self._active:
+                self._session.post_torrent_updates()
+            if loop.time() >= traffic_due and self._handles:
+                traffic_due = loop.time() + self._traffic_wanted_s
+                self._session.post_session_stats()
+
+    def _on_alerts(self) -> None:
+        try:
+            while os.read(self._reader, 4096):
+                pass
+        except BlockingIOError:
+            pass
+        for alert in self._session.pop_alerts():
+            self._translate(alert)
+
+    def _translate(self, alert: Any) -> None:
+        """Turn an alert into an event of ours at once: it is invalid after the next pop."""
+        match alert:
+            case lt.torrent_finished_alert():
+                info_hash = _info_hash(alert.handle)
+                self._active.discard(info_hash)
+                alert.handle.unset_flags(lt.torrent_flags.update_subscribe)
+                self._tell(TorrentFinished(info_hash))
+            case lt.state_update_alert():
+                for status in alert.status:
+                    self._progressed(status)
+            case lt.session_stats_alert():
+                self._traffic(alert.values)
+            case lt.file_error_alert() | lt.torrent_error_alert():
+                failed = _info_hash(alert.handle)
+                full = alert.error.value() == _ENOSPC
+                self._tell(TorrentFailed(failed, alert.message(), full))
+            case lt.hash_failed_alert():
+                self._tell(PieceRejected(_info_hash(alert.handle), int(alert.piece_index)))
+            case lt.listen_succeeded_alert():
+                if self._listening is not None and not self._listening.done():
+                    self._listening.set_result(int(alert.port))
+            case lt.listen_failed_alert():
+                self._listen_failed(alert)
+            case lt.alerts_dropped_alert():
+                log.warning("libtorrent dropped alerts; progress is read from status instead")
+
+    def _progressed(self, status: Any) -> None:
+        info_hash = InfoHash(status.info_hashes.get_best().to_bytes()[:20])
+        if info_hash not in self._active:
+            return
+        if status.is_seeding:
+            self._active.discard(info_hash)
+            self._tell(TorrentFinished(info_hash))
+            return
+        self._tell(
+            TorrentProgressed(
+                info_hash, status.total_done, status.total_payload_download, status.num_peers
+            )
+        )
+
+    def _traffic(self, values: dict[str, int]) -> None:
+        overhead = ("ip_overhead_bytes", "bytes")
+        traffic = Traffic(
+            sent_payload=values["net.sent_payload_bytes"],
+            received_payload=values["net.recv_payload_bytes"],
+            sent=sum(values[f"net.sent_{kind}"] for kind in overhead),
+            received=sum(values[f"net.recv_{kind}"] for kind in overhead),
+        )
+        for listener in self.on_traffic:
+            listener(traffic)
+
+    def _listen_failed(self, alert: Any) -> None:
+        """IPv6 may be missing on this machine; the first address may not."""
+        message = alert.error.message()
+        if self._listening is None or self._listening.done() or ":" in str(alert.address):
+            return
+        self._listening.set_exception(StartError(message))
+
+    def _tell(self, event: TorrentEvent) -> None:
+        observer = self._observers.get(event.info_hash)
+        if observer is not None:
+            observer(event)
+        elif isinstance(event, TorrentFailed):
+            log.warning("torrent %s: %s", event.info_hash.hex(), event.reason)
+
+
+def _info_hash(handle: Any) -> InfoHash:
+    return InfoHash(handle.info_hashes().get_best().to_bytes()[:20])
+
+
+def _destroy(session: list[Any]) -> None:
+    """Drop the last reference: the destructor waits for libtorrent's threads."""
+    session.clear()

@@ -1,0 +1,122 @@
+"""Metainfo of segments: v2-only (BEP 52), private (BEP 27), deterministic.
+
+The same bytes give the same metainfo on every node, so any holder can make it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import libtorrent as lt
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.errors import Unavailable, WrongContent
+from eagle_node.base.ids import InfoHash
+from eagle_node.blobs.files import BlobDirectory, segment_name
+from eagle_node.blobs.segments import Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentTorrent:
+    """The torrent of one segment."""
+
+    digest: Digest
+    segment: Segment
+    metainfo: bytes
+    """Bencoded, without announce keys."""
+    info_hash: InfoHash
+
+    @property
+    def name(self) -> str:
+        """Name of the torrent and of its only file."""
+        return segment_name(self.digest, self.segment.index)
+
+
+def make_torrent(
+    directory: BlobDirectory, segment: Segment, *, root_certificate: bytes = b""
+) -> SegmentTorrent:
+    """Hash a segment's file and make its torrent; blocks, about 1 ms per MiB.
+
+    ``root_certificate`` (PEM) makes it an SSL torrent, which only certificates of that CA may join.
+    """
+    name = segment_name(directory.digest, segment.index)
+    entry = lt.create_file_entry(name, segment.length)
+    creator = lt.create_torrent([entry], segment.piece_length, lt.create_torrent.v2_only)
+    creator.set_priv(True)
+    if root_certificate:
+        creator.set_root_cert(root_certificate.decode())
+    try:
+        lt.set_piece_hashes(creator, str(directory.path))
+    except RuntimeError as error:
+        raise Unavailable(f"cannot hash {directory.segment(segment.index)}: {error}") from error
+    made: Any = creator.generate()
+    content: Any = {key: made[key] for key in (b"info", b"piece layers") if key in made}
+    return _torrent(directory.digest, segment, lt.bencode(content))
+
+
+def parse_torrent(
+    metainfo: bytes, digest: Digest, segment: Segment, *, root_certificate: bytes = b""
+) -> SegmentTorrent:
+    """Metainfo that another node sent; `WrongContent` unless it is exactly this segment's form."""
+    try:
+        content: Any = lt.bdecode(metainfo)
+    except (RuntimeError, ValueError) as error:
+        raise WrongContent(f"metainfo of {digest} is not bencoded: {error}") from error
+    expected = _expected_info(digest, segment, root_certificate)
+    if not isinstance(content, dict) or _form(content.get(b"info")) != expected:
+        raise WrongContent(
+            f"metainfo of {digest} segment {segment.index} does not describe that segment"
+        )
+    return _torrent(digest, segment, metainfo)
+
+
+def pack_torrents(torrents: list[SegmentTorrent]) -> bytes:
+    """The metainfo of all segments of a blob, to be kept beside it."""
+    return bytes(lt.bencode([torrent.metainfo for torrent in torrents]))
+
+
+def unpack_torrents(data: bytes) -> list[bytes]:
+    """The opposite of `pack_torrents`; an empty list when ``data`` is damaged."""
+    try:
+        content: Any = lt.bdecode(data)
+    except (RuntimeError, ValueError):
+        return []
+    return content if isinstance(content, list) else []
+
+
+def _torrent(digest: Digest, segment: Segment, metainfo: bytes) -> SegmentTorrent:
+    try:
+        parameters = lt.load_torrent_buffer(metainfo)
+    except RuntimeError as error:
+        raise WrongContent(f"metainfo of {digest} is invalid: {error}") from error
+    best = parameters.info_hashes.get_best().to_bytes()
+    return SegmentTorrent(
+        digest=digest, segment=segment, metainfo=metainfo, info_hash=InfoHash(best[:20])
+    )
+
+
+def _expected_info(digest: Digest, segment: Segment, root_certificate: bytes) -> dict[bytes, Any]:
+    name = segment_name(digest, segment.index).encode()
+    expected: dict[bytes, Any] = {
+        b"file tree": {name: {b"": {b"length": segment.length, b"pieces root": 32}}},
+        b"meta version": 2,
+        b"name": name,
+        b"piece length": segment.piece_length,
+        b"private": 1,
+    }
+    if root_certificate:
+        expected[b"ssl-cert"] = root_certificate
+    return expected
+
+
+def _form(info: Any) -> Any:
+    """``info`` with its hash replaced by the hash's length."""
+    match info:
+        case {b"file tree": dict(tree)} if len(tree) == 1:
+            (name, node), *_ = tree.items()
+            leaf = node.get(b"") if isinstance(node, dict) else None
+            if isinstance(leaf, dict) and isinstance(leaf.get(b"pieces root"), bytes):
+                form = dict(leaf) | {b"pieces root": len(leaf[b"pieces root"])}
+                return dict(info) | {b"file tree": {name: {b"": form}}}
+    return None

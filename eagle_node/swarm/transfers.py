@@ -1,0 +1,305 @@
+"""Blobs on their way through this node: one transfer per digest, whoever asked and wherever from.
+
+A transfer joins an arrival (bytes for readers), the torrents of its segments (bytes for peers) and
+a *source* that fills it: the swarm, the origin, or one after the other. Everybody who wants the same
+digest shares it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.errors import EagleError, Unavailable, WrongContent
+from eagle_node.blobs.arrival import Arrival, Phase
+from eagle_node.blobs.cache import Cache
+from eagle_node.blobs.segments import layout_of
+from eagle_node.metrics.instruments import Metrics
+from eagle_node.runtime.tasks import TaskSet
+from eagle_node.swarm.session import Swarm
+from eagle_node.swarm.torrents import (
+    SegmentTorrent,
+    make_torrent,
+    pack_torrents,
+    parse_torrent,
+    unpack_torrents,
+)
+
+log = logging.getLogger(__name__)
+
+INLINE_LIMIT = 128 << 10
+"""Blobs up to this many bytes travel whole with the seeder's answer: no swarm is as quick."""
+
+_LINGER_S = 20.0
+"""How long a partly filled transfer waits for another range before it is suspended."""
+
+
+class Transfer:
+    """One blob on its way. ``opened`` resolves once its size is known and room has been found."""
+
+    def __init__(self, digest: Digest, cache: Cache, swarm: Swarm) -> None:
+        self.digest = digest
+        self._cache = cache
+        self._swarm = swarm
+        self._arrival: Arrival | None = None
+        self._whole = False
+        self.closing = False
+        """It will not deliver any more; a new one may start once it has finished."""
+        self.torrents: dict[int, SegmentTorrent] = {}
+        """Of the segments that are here, seeded."""
+        self.opened: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()
+        self.opened.add_done_callback(_retrieved)
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.finished.add_done_callback(_retrieved)
+
+    @property
+    def arrival(self) -> Arrival:
+        """The arrival; only after `begin`."""
+        assert self._arrival is not None, "begin() comes first"
+        return self._arrival
+
+    @property
+    def begun(self) -> bool:
+        """Whether the size is known."""
+        return self._arrival is not None
+
+    def want_whole(self) -> None:
+        """Ask for all segments, not only for those that readers wait for."""
+        self._whole = True
+        if self._arrival is not None and not self._arrival.whole_wanted:
+            self._arrival.whole_wanted = True
+            self._arrival.woke()
+
+    async def begin(self, size: int) -> Arrival:
+        """The source has learnt the blob's size; harmless when repeated with the same size."""
+        if self._arrival is not None:
+            if self._arrival.layout.size != size:
+                raise Unavailable(
+                    f"sources disagree on the size of {self.digest}: "
+                    f"{self._arrival.layout.size} and {size}"
+                )
+            return self._arrival
+        arrival = await self._cache.arrive(self.digest, size)
+        arrival.whole_wanted = self._whole
+        self._arrival = arrival
+        if self._whole:
+            self._cache.reserve(arrival, range(len(arrival.layout.segments)))
+        for index in sorted(arrival.resumed):
+            await self._offer(index, None)
+        self.opened.set_result(arrival)
+        return arrival
+
+    def reserve(self, *indices: int) -> None:
+        """Make room for segments whose bytes are about to come (`NoSpace`)."""
+        self._cache.reserve(self.arrival, indices)
+
+    async def segment_written(self, index: int, torrent: SegmentTorrent | None = None) -> None:
+        """The file of a segment is whole: offer it to peers, then to readers and restarts.
+
+        ``torrent`` is given by a source that already has it in the swarm.
+        """
+        await self._offer(index, torrent)
+        await self._cache.segment_done(self.arrival, index)
+
+    async def _offer(self, index: int, torrent: SegmentTorrent | None) -> None:
+        if torrent is None:
+            if self.arrival.layout.size <= INLINE_LIMIT:
+                return
+            segment = self.arrival.layout.segments[index]
+            torrent = await asyncio.to_thread(
+                make_torrent,
+                self.arrival.directory,
+                segment,
+                root_certificate=self._swarm.root_certificate,
+            )
+            self._swarm.seed(torrent, self.arrival.directory.path)
+        self.torrents[index] = torrent
+
+
+Source = Callable[[Transfer], Awaitable[None]]
+"""Fills a transfer: calls `begin`, then `segment_written` for each segment that is missing.
+
+Returns when nothing that is wanted is missing, raises an `EagleError` when it cannot go on.
+"""
+
+
+class Transfers:
+    """All transfers of this node, and the seeding of what the cache holds; an async context."""
+
+    def __init__(self, cache: Cache, swarm: Swarm, metrics: Metrics, *, most_torrents: int) -> None:
+        self._cache = cache
+        self._swarm = swarm
+        self._metrics = metrics
+        self._most_torrents = most_torrents
+        self._running: dict[Digest, Transfer] = {}
+        self._seeded: dict[Digest, list[SegmentTorrent]] = {}
+        self._tasks = TaskSet()
+        cache.on_drop.append(self._withdraw)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._tasks.cancel()
+
+    def running(self) -> dict[Digest, Transfer]:
+        """Transfers under way."""
+        return dict(self._running)
+
+    def get(self, digest: Digest) -> Transfer | None:
+        """The transfer of ``digest``, if it is under way."""
+        return self._running.get(digest)
+
+    def seeded(self) -> dict[Digest, list[SegmentTorrent]]:
+        """Committed blobs that are offered to peers, with their torrents."""
+        return dict(self._seeded)
+
+    async def start(self, digest: Digest, source: Source, *, whole: bool) -> Transfer:
+        """The transfer of ``digest``, started with ``source`` unless it is under way already."""
+        while (transfer := self._running.get(digest)) is not None and transfer.closing:
+            await asyncio.wait([transfer.finished])
+        if transfer is None:
+            transfer = Transfer(digest, self._cache, self._swarm)
+            self._running[digest] = transfer
+            self._tasks.spawn(self._run(transfer, source), name=f"transfer-{digest[7:19]}")
+        if whole:
+            transfer.want_whole()
+        return transfer
+
+    async def torrents_of(self, digest: Digest) -> list[SegmentTorrent]:
+        """The torrents of a committed blob, seeded from now on; made again when they were lost."""
+        if digest not in self._seeded:
+            torrents = await asyncio.to_thread(self._load, digest)
+            if digest not in self._cache:
+                raise Unavailable(f"{digest} was evicted meanwhile")
+            self._offer(digest, torrents)
+        return self._seeded[digest]
+
+    async def seed_cache(self) -> None:
+        """Offer what the cache holds, most recently used first, up to the torrent limit."""
+        for digest in reversed(self._cache.blobs()):
+            if len(self._swarm) >= self._most_torrents:
+                log.info("seeding %d torrents; older blobs wait for use", len(self._swarm))
+                return
+            try:
+                await self.torrents_of(digest)
+            except EagleError as error:
+                log.warning("cannot seed %s: %s", digest, error)
+
+    async def _run(self, transfer: Transfer, source: Source) -> None:
+        started = time.monotonic()
+        try:
+            await self._fill(transfer, source)
+            if transfer.arrival.phase is Phase.VERIFIED:
+                await self._commit(transfer)
+                self._metrics.blob_seconds.observe(time.monotonic() - started)
+            else:
+                await self._close(transfer, Unavailable(f"{transfer.digest} was suspended"))
+            transfer.finished.set_result(None)
+        except EagleError as error:
+            self._metrics.blob_failures.labels(type(error).__name__).inc()
+            log.warning("fetching %s failed: %s", transfer.digest, error)
+            await self._close(transfer, error)
+            transfer.finished.set_exception(error)
+        finally:
+            self._running.pop(transfer.digest, None)
+            if not transfer.finished.done():
+                transfer.finished.cancel()
+
+    async def _fill(self, transfer: Transfer, source: Source) -> None:
+        """Run the source until the blob is verified, or nobody wants more of it for a while."""
+        verifier = asyncio.create_task(_verify(transfer), name=f"verify-{transfer.digest[7:19]}")
+        try:
+            while True:
+                await source(transfer)
+                arrival = transfer.arrival
+                if arrival.complete:
+                    await verifier
+                    if arrival.error is not None:
+                        raise arrival.error
+                    return
+                if not await _more_wanted(arrival):
+                    return
+        finally:
+            verifier.cancel()
+            await asyncio.gather(verifier, return_exceptions=True)
+
+    async def _commit(self, transfer: Transfer) -> None:
+        count = len(transfer.arrival.layout.segments)
+        torrents = [transfer.torrents[index] for index in range(count) if transfer.torrents]
+        await self._cache.commit(transfer.arrival, pack_torrents(torrents))
+        self._seeded[transfer.digest] = torrents
+
+    async def _close(self, transfer: Transfer, error: EagleError) -> None:
+        """Tell everybody who waits that no more bytes come; keep what may be resumed."""
+        transfer.closing = True
+        if not transfer.opened.done():
+            transfer.opened.set_exception(error)
+        if transfer.begun:
+            transfer.arrival.fail(error)
+            if isinstance(error, WrongContent):
+                self._metrics.wrong_content.labels(transfer.arrival.source).inc()
+            await self._cache.suspend(transfer.arrival)
+
+    def _load(self, digest: Digest) -> list[SegmentTorrent]:
+        directory = self._cache.directory(digest)
+        size = self._cache.blobs()[digest].size
+        if size <= INLINE_LIMIT:
+            return []
+        segments = layout_of(size).segments
+        root = self._swarm.root_certificate
+        try:
+            kept = unpack_torrents(directory.torrents.read_bytes())
+        except OSError:
+            kept = []
+        if len(kept) == len(segments):
+            try:
+                return [
+                    parse_torrent(metainfo, digest, segment, root_certificate=root)
+                    for metainfo, segment in zip(kept, segments, strict=True)
+                ]
+            except WrongContent:
+                log.info("metainfo of %s is of another cluster or version; made again", digest)
+        return [make_torrent(directory, segment, root_certificate=root) for segment in segments]
+
+    def _offer(self, digest: Digest, torrents: list[SegmentTorrent]) -> None:
+        self._seeded[digest] = torrents
+        for torrent in torrents:
+            self._swarm.seed(torrent, self._cache.directory(digest).path)
+
+    def _withdraw(self, digest: Digest) -> None:
+        """The cache is about to delete a blob's files."""
+        torrents = self._seeded.pop(digest, [])
+        if (transfer := self._running.get(digest)) is not None:
+            torrents = [*torrents, *transfer.torrents.values()]
+        for torrent in torrents:
+            self._swarm.remove(torrent.info_hash)
+
+
+async def _verify(transfer: Transfer) -> None:
+    await asyncio.wait([transfer.opened])
+    if transfer.begun:
+        await transfer.arrival.verify()
+
+
+async def _more_wanted(arrival: Arrival) -> bool:
+    """Wait until somebody wants a segment that is missing; False after a quiet while."""
+    try:
+        async with asyncio.timeout(_LINGER_S) as quiet:
+            while not arrival.missing():
+                await arrival.changed()
+                if arrival.demand:
+                    quiet.reschedule(asyncio.get_running_loop().time() + _LINGER_S)
+    except TimeoutError:
+        return bool(arrival.missing() or arrival.demand)
+    return True
+
+
+def _retrieved(future: asyncio.Future[object]) -> None:
+    """Mark an exception as seen: waiters get it, and there may be none."""
+    if not future.cancelled():
+        future.exception()
