@@ -1,0 +1,241 @@
+"""One request to a registry and to where it redirects; foreign errors become `Unavailable`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from eagle_node.base.errors import Unavailable
+from eagle_node.metrics.instruments import Metrics
+from eagle_node.registry.endpoints import Endpoint
+from eagle_node.registry.redirects import REDIRECTS, next_url, same_origin
+from eagle_node.registry.tls import TlsContexts
+from eagle_node.runtime.budget import ByteBudget
+
+log = logging.getLogger(__name__)
+
+_READ_BUFFER = 1 << 18
+_MAX_NOTED = 1024
+_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""Headers that aiohttp would add on its own; a request carries what it was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to ask on behalf of ``endpoint``: of its own host, or of its token service."""
+
+    endpoint: Endpoint
+    method: str
+    url: URL
+    headers: CIMultiDict[str] | Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | AsyncIterable[bytes] | None = field(default=None, repr=False)
+    follow: bool = True
+    """Whether to follow the redirects of a GET or HEAD."""
+
+    def authorized(self, authorization: str | None) -> Request:
+        """The same with this ``Authorization``, or with none."""
+        headers = CIMultiDict(self.headers)
+        headers.popall("Authorization", None)
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        return replace(self, headers=headers)
+
+    @property
+    def name(self) -> str:
+        """Whose answer is expected, for messages."""
+        if same_origin(self.url, self.endpoint.base):
+            return f"registry {self.endpoint.name}"
+        return f"registry {self.endpoint.name} (by way of {self.url.authority})"
+
+
+class Reply:
+    """An answer whose body is still to be read; close it in any case."""
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        *,
+        name: str,
+        foreign: bool,
+        transport: Transport,
+    ) -> None:
+        self._response = response
+        self._transport = transport
+        self.name = name
+        """Whose answer it is, for messages."""
+        self.foreign = foreign
+        """Whether another server than the one that was asked gave it, after a redirect."""
+        self.status = response.status
+        self.headers: CIMultiDictProxy[str] = response.headers
+
+    @property
+    def challenge(self) -> str | None:
+        """The ``WWW-Authenticate`` lines as one value."""
+        return ", ".join(self.headers.getall("WWW-Authenticate", [])) or None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, within the download limit; `Unavailable` if it stalls or breaks."""
+        while chunk := await self._read():
+            await self._transport.account(len(chunk))
+            yield chunk
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body; `Unavailable` if it is longer than ``limit`` bytes."""
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > limit:
+                raise Unavailable(f"{self.name} sent more than {limit} bytes")
+        return bytes(body)
+
+    def close(self) -> None:
+        """Let go of the connection; it is used again if the body came to its end."""
+        self._response.release()
+
+    async def _read(self) -> bytes:
+        with self._transport.translated(self.name):
+            return await self._response.content.readany()
+
+
+class Transport:
+    """Sends requests, follows redirects by hand, meters and times what comes back.
+
+    Credentials and client certificates are shown to the origin of the first URL only. No byte for
+    ``timeout_s`` seconds, in any phase, is a failure. A GET or HEAD that meets a dropped keep-alive
+    connection is sent once more (aiohttp does that). Proxy variables of the environment are
+    ignored: on hosts like ours they point at this very program.
+    """
+
+    def __init__(
+        self, *, metrics: Metrics, download: ByteBudget, timeout_s: float, user_agent: str
+    ) -> None:
+        self._metrics = metrics
+        self._download = download
+        self._timeout_s = timeout_s
+        self._user_agent = user_agent
+        self._tls = TlsContexts()
+        self._session: aiohttp.ClientSession | None = None
+        self._unreachable: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        # getaddrinfo honours the host's nsswitch.conf, as the runtimes beside us do.
+        connector = aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver())
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=_READ_BUFFER,
+            skip_auto_headers=_AUTOMATIC,
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=self._timeout_s, sock_read=self._timeout_s
+            ),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    @contextlib.asynccontextmanager
+    async def send(self, request: Request) -> AsyncIterator[Reply]:
+        """The answer to ``request``, whatever its status; `Unavailable` if none comes."""
+        reply = await self.open(request)
+        try:
+            yield reply
+        finally:
+            reply.close()
+
+    async def open(self, request: Request) -> Reply:
+        """Like `send`, but the caller closes the reply."""
+        seen = [request.url]
+        while True:
+            response = await self._exchange(request)
+            location = response.headers.get("Location")
+            if not request.follow or response.status not in REDIRECTS or location is None:
+                return Reply(
+                    response,
+                    name=request.name,
+                    foreign=not same_origin(seen[0], request.url),
+                    transport=self,
+                )
+            response.release()
+            target = next_url(seen, location)
+            if not same_origin(request.url, target):
+                request = request.authorized(None)
+            request = replace(request, url=target)
+            seen.append(target)
+
+    async def account(self, count: int) -> None:
+        """Count ``count`` body bytes and wait until the download limit allows them."""
+        self._metrics.origin_bytes.inc(count)
+        await self._download.take(count)
+
+    @contextlib.contextmanager
+    def translated(self, name: str) -> Iterator[None]:
+        """Turns what the network and aiohttp raise into `Unavailable`."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise Unavailable(f"{name}: nothing came for {self._timeout_s:g} s") from error
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+            raise Unavailable(f"{name}: {_reason(error)}") from error
+
+    async def _exchange(self, request: Request) -> aiohttp.ClientResponse:
+        assert self._session is not None, "used outside of its `async with`"
+        context = None
+        if request.url.scheme == "https":
+            own = same_origin(request.url, request.endpoint.base)
+            context = await self._tls.context(request.endpoint, own=own)
+        headers = CIMultiDict(request.headers)
+        headers.setdefault("User-Agent", self._user_agent)
+        self._metrics.origin_requests.labels(request.method).inc()
+        try:
+            with self.translated(request.name):
+                response = await self._session.request(
+                    request.method,
+                    request.url,
+                    headers=headers,
+                    data=request.body,
+                    allow_redirects=False,
+                    ssl=context or True,
+                )
+        except Unavailable as error:
+            self._note_silent(request.url.authority, error)
+            raise
+        self._note_answering(request.url.authority)
+        return response
+
+    def _note_silent(self, server: str, error: Unavailable) -> None:
+        if server not in self._unreachable and len(self._unreachable) < _MAX_NOTED:
+            self._unreachable.add(server)
+            log.warning("%s", error)
+
+    def _note_answering(self, server: str) -> None:
+        if server in self._unreachable:
+            self._unreachable.discard(server)
+            log.info("%s answers again", server)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its TLS certificate is not trusted: {error.certificate_error}"
+        case aiohttp.ClientConnectorDNSError():
+            return f"host name {error.host} does not resolve"
+        case aiohttp.ClientConnectorSSLError():
+            return f"TLS failed: {error.os_error}"
+        case aiohttp.ClientConnectorError():
+            return f"cannot connect: {error.os_error.strerror or error.os_error}"
+        case aiohttp.ServerDisconnectedError():
+            return "connection closed without an answer"
+        case aiohttp.ClientPayloadError():
+            return "connection closed in the middle of the body"
+    return str(error) or type(error).__name__
