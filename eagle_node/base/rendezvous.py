@@ -25,3 +25,8 @@ def rendezvous(key: str, nodes: Iterable[T], *, name: Callable[[T], str] = str) 
         return hashlib.sha256(f"{key}\0{text}".encode()).digest(), text
 
     return sorted(nodes, key=weight, reverse=True)
+
+
+def ranked(key: str, names: Iterable[str]) -> list[str]:
+    """`rendezvous` over names that may repeat; the result holds each of them once."""
+    return rendezvous(key, set(names))

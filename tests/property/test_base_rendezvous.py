@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_node.base.rendezvous import rendezvous
+from eagle_node.base.rendezvous import ranked, rendezvous
 
 _names = st.sets(st.text(max_size=20), min_size=1, max_size=12)
 
@@ -27,6 +27,12 @@ def test_a_node_that_leaves_moves_no_other(key: str, names: set[str], data: st.D
     leaver = data.draw(st.sampled_from(sorted(names)))
     rest = [each for each in rendezvous(key, names) if each != leaver]
     assert rendezvous(key, names - {leaver}) == rest
+
+
+@given(key=st.text(), names=_names)
+def test_repeated_names_rank_once(key: str, names: set[str]) -> None:
+    """A name that is known twice is responsible once, in the same order."""
+    assert ranked(key, [*names, *names]) == rendezvous(key, names)
 
 
 def test_keys_spread_evenly() -> None:
