@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError, Unavailable, WrongContent
@@ -71,20 +72,19 @@ class Arrival:
 
         What each reader needs next comes before what any reader needs later.
         """
-        urgent: dict[int, None] = {}
-        wanted = [
-            [part.index for part in self.layout.covering(part.start, part.stop)]
-            for part in self.demand.values()
-        ]
-        wanted = [[index for index in indices if index not in self.have] for indices in wanted]
-        for indices in wanted:
-            urgent.update(dict.fromkeys(indices[:_NEXT]))
-        for indices in wanted:
-            urgent.update(dict.fromkeys(indices))
+        order = dict.fromkeys(self.urgent())
+        for wanted in self.demand.values():
+            order.update(dict.fromkeys(self._absent(wanted)))
         if self.whole_wanted:
-            rest = (part.index for part in self.layout.segments)
-            urgent.update(dict.fromkeys(index for index in rest if index not in self.have))
-        return list(urgent)
+            order.update(dict.fromkeys(self._absent(ByteRange(0, self.layout.size))))
+        return list(order)
+
+    def urgent(self) -> list[int]:
+        """The missing segments that readers need next."""
+        order: dict[int, None] = {}
+        for wanted in self.demand.values():
+            order.update(dict.fromkeys(islice(self._absent(wanted), _NEXT)))
+        return list(order)
 
     def grew(self, index: int, count: int) -> None:
         """The file of segment ``index`` now holds its first ``count`` bytes for readers to use."""
@@ -160,6 +160,11 @@ class Arrival:
         assert (self.phase is Phase.FAILED) == (self.error is not None)
         assert not self.have & self._grown.keys()
         assert all(0 <= index < len(self.layout.segments) for index in self.have)
+
+    def _absent(self, wanted: ByteRange) -> Iterator[int]:
+        for segment in self.layout.covering(wanted.start, wanted.stop):
+            if segment.index not in self.have:
+                yield segment.index
 
     def _hash(self, index: int, digest: hashlib._Hash) -> None:
         try:

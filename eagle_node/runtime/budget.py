@@ -11,7 +11,7 @@ class ByteBudget:
     """At most ``rate`` bytes/s over all who take from it; a rate of 0 is no limit.
 
     ``take`` waits for its turn (first come, first served). ``charge`` records bytes that have
-    already moved elsewhere (libtorrent's sockets): the budget goes into debt and takers wait it off.
+    already moved elsewhere (libtorrent's sockets): the budget goes into debt, takers wait it off.
     """
 
     BURST_S = 0.1
@@ -40,7 +40,7 @@ class ByteBudget:
         self._tokens = min(self._tokens, rate * self.BURST_S)
 
     async def take(self, count: int) -> None:
-        """Wait until ``count`` bytes may move; large counts go into debt rather than wait in full."""
+        """Wait until ``count`` bytes may move; a count may be larger than the burst."""
         self.taken += count
         if self._rate <= 0:
             return

@@ -49,7 +49,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listen_tcp(address: Address, *, flag: str) -> socket.socket:
-    """A bound TCP listener; `StartError` names the address, the reason and ``flag``, the way out."""
+    """A bound TCP listener; `StartError` names address, reason and ``flag``, the way out."""
     try:
         family, kind, proto, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

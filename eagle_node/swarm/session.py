@@ -124,10 +124,17 @@ class Swarm:
         """Offer a segment whose file is whole; pieces are verified again as they are first read."""
         if torrent.info_hash in self._handles:
             return
-        parameters = self._parameters(torrent, directory)
+        parameters = self._parameters(torrent.metainfo, directory)
         parameters.flags |= lt.torrent_flags.seed_mode
         parameters.flags &= ~lt.torrent_flags.update_subscribe
         self._add(torrent.info_hash, parameters)
+
+    def seed_whole(self, info_hash: InfoHash, metainfo: bytes, directory: Path) -> None:
+        """Offer a torrent of whole files in ``directory``; it announces to its own trackers."""
+        if info_hash not in self._handles:
+            parameters = self._parameters(metainfo, directory)
+            parameters.flags |= lt.torrent_flags.seed_mode
+            self._add(info_hash, parameters)
 
     def download(
         self,
@@ -138,7 +145,7 @@ class Swarm:
         observer: Observer,
     ) -> None:
         """Fetch a segment into its file; each tracker is a tier of its own (BEP 12)."""
-        parameters = self._parameters(torrent, directory)
+        parameters = self._parameters(torrent.metainfo, directory)
         parameters.flags |= lt.torrent_flags.sequential_download
         parameters.trackers = list(trackers)
         parameters.tracker_tiers = list(range(len(trackers)))
@@ -172,8 +179,8 @@ class Swarm:
         """Report traffic this often while anything moves."""
         self._traffic_wanted_s = interval_s
 
-    def _parameters(self, torrent: SegmentTorrent, directory: Path) -> Any:
-        parameters = lt.load_torrent_buffer(torrent.metainfo)
+    def _parameters(self, metainfo: bytes, directory: Path) -> Any:
+        parameters = lt.load_torrent_buffer(metainfo)
         parameters.save_path = str(directory)
         flags = lt.torrent_flags
         parameters.flags |= flags.disable_dht | flags.disable_lsd | flags.disable_pex

@@ -5,6 +5,7 @@ The same bytes give the same metainfo on every node, so any holder can make it a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Unavailable, WrongContent
 from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.files import BlobDirectory, segment_name
-from eagle_node.blobs.segments import Segment
+from eagle_node.blobs.segments import Layout, Segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,36 @@ def make_torrent(
     made: Any = creator.generate()
     content: Any = {key: made[key] for key in (b"info", b"piece layers") if key in made}
     return _torrent(directory.digest, segment, lt.bencode(content))
+
+
+def make_whole_torrent(
+    directory: BlobDirectory, layout: Layout, trackers: Sequence[str]
+) -> tuple[InfoHash, bytes]:
+    """The torrent of a whole blob: a directory of its segments' files, in order; blocks.
+
+    For BitTorrent clients that know nothing of segments; the blob is the files' concatenation.
+    """
+    folder = directory.path.name
+    entries = [
+        lt.create_file_entry(f"{folder}/{segment_name(directory.digest, s.index)}", s.length)
+        for s in layout.segments
+    ]
+    if not entries:
+        raise Unavailable(f"{directory.digest} is empty; there is no torrent of nothing")
+    piece_length = max(segment.piece_length for segment in layout.segments)
+    creator = lt.create_torrent(entries, piece_length, lt.create_torrent.v2_only)
+    creator.set_priv(True)
+    for tier, url in enumerate(trackers):
+        creator.add_tracker(url, tier)
+    try:
+        lt.set_piece_hashes(creator, str(directory.path.parent))
+    except RuntimeError as error:
+        raise Unavailable(f"cannot hash {directory.path}: {error}") from error
+    made: Any = creator.generate()
+    made.pop(b"creation date", None)
+    metainfo = lt.bencode(made)
+    best = lt.load_torrent_buffer(metainfo).info_hashes.get_best().to_bytes()
+    return InfoHash(best[:20]), metainfo
 
 
 def parse_torrent(

@@ -1,7 +1,7 @@
 """Blobs on their way through this node: one transfer per digest, whoever asked and wherever from.
 
 A transfer joins an arrival (bytes for readers), the torrents of its segments (bytes for peers) and
-a *source* that fills it: the swarm, the origin, or one after the other. Everybody who wants the same
+a *source* that fills it: the swarm, the origin, or both in turn. Everybody who wants the same
 digest shares it.
 """
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Self
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError, Unavailable, WrongContent
+from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.arrival import Arrival, Phase
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.segments import layout_of
@@ -24,6 +25,7 @@ from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import (
     SegmentTorrent,
     make_torrent,
+    make_whole_torrent,
     pack_torrents,
     parse_torrent,
     unpack_torrents,
@@ -55,6 +57,8 @@ class Transfer:
         self.opened.add_done_callback(_retrieved)
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.finished.add_done_callback(_retrieved)
+        self.finished.add_done_callback(lambda _: self.publish())
+        self._published: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     @property
     def arrival(self) -> Arrival:
@@ -66,6 +70,17 @@ class Transfer:
     def begun(self) -> bool:
         """Whether the size is known."""
         return self._arrival is not None
+
+    def published(self) -> asyncio.Future[Any]:
+        """Done at the next change of ``torrents``, or when the transfer ends."""
+        if self._published.done():
+            self._published = asyncio.get_running_loop().create_future()
+        return self._published
+
+    def publish(self) -> None:
+        """Wake those who wait for torrents."""
+        if not self._published.done():
+            self._published.set_result(None)
 
     def want_whole(self) -> None:
         """Ask for all segments, not only for those that readers wait for."""
@@ -118,6 +133,7 @@ class Transfer:
             )
             self._swarm.seed(torrent, self.arrival.directory.path)
         self.torrents[index] = torrent
+        self.publish()
 
 
 Source = Callable[[Transfer], Awaitable[None]]
@@ -137,6 +153,7 @@ class Transfers:
         self._most_torrents = most_torrents
         self._running: dict[Digest, Transfer] = {}
         self._seeded: dict[Digest, list[SegmentTorrent]] = {}
+        self._whole: dict[Digest, InfoHash] = {}
         self._tasks = TaskSet()
         cache.on_drop.append(self._withdraw)
 
@@ -178,6 +195,20 @@ class Transfers:
                 raise Unavailable(f"{digest} was evicted meanwhile")
             self._offer(digest, torrents)
         return self._seeded[digest]
+
+    async def whole_torrent(self, digest: Digest, trackers: Sequence[str]) -> bytes:
+        """Metainfo of a whole committed blob, for other BitTorrent clients; seeded from now on."""
+        directory = self._cache.directory(digest)
+        resident = self._cache.blobs().get(digest)
+        if resident is None:
+            raise Unavailable(f"{digest} is not in the cache")
+        layout = layout_of(resident.size)
+        info_hash, metainfo = await asyncio.to_thread(
+            make_whole_torrent, directory, layout, trackers
+        )
+        self._swarm.seed_whole(info_hash, metainfo, directory.path.parent)
+        self._whole[digest] = info_hash
+        return metainfo
 
     async def seed_cache(self) -> None:
         """Offer what the cache holds, most recently used first, up to the torrent limit."""
@@ -278,6 +309,8 @@ class Transfers:
             torrents = [*torrents, *transfer.torrents.values()]
         for torrent in torrents:
             self._swarm.remove(torrent.info_hash)
+        if (whole := self._whole.pop(digest, None)) is not None:
+            self._swarm.remove(whole)
 
 
 async def _verify(transfer: Transfer) -> None:
@@ -299,7 +332,7 @@ async def _more_wanted(arrival: Arrival) -> bool:
     return True
 
 
-def _retrieved(future: asyncio.Future[object]) -> None:
+def _retrieved(future: asyncio.Future[Any]) -> None:
     """Mark an exception as seen: waiters get it, and there may be none."""
     if not future.cancelled():
         future.exception()

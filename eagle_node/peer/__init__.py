@@ -1,0 +1,11 @@
+"""The peer: one download per blob, from the swarm while it moves, from elsewhere when it does not.
+
+``machine``    the life cycle of a download: events and time in, effects out; no IO
+``download``   performs the effects: metainfo stream, torrents, plan, fallback to the origin
+``announce``   the loopback endpoint that tells libtorrent whom the plan names
+``advertise``  tells the trackers what this node holds, in batches
+``service``    what the proxy and the node see: open a blob, whoever else has asked for it
+
+Degradation, one stage at a time and reset by any progress: the planned parent, the next parent, all
+peers of the plan, another seeder, the origin.
+"""

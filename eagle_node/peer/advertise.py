@@ -1,0 +1,102 @@
+"""Tells the trackers what this node offers: changes in batches, everything now and then.
+
+The first advert and one every few intervals (at a random offset, so that nodes that start together
+do not report together) carry everything; in between go changes, and empty ones as signs of life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.errors import Unavailable
+from eagle_node.blobs.segments import layout_of
+from eagle_node.swarm.torrents import SegmentTorrent
+from eagle_node.swarm.transfers import Transfer, Transfers
+from eagle_node.tracker.client import TrackerClient
+from eagle_node.tracker.schema import Advert, Holding, NodeInfo
+
+log = logging.getLogger(__name__)
+
+_BATCH_S = 1.0
+_FULL_EVERY = 10
+"""Intervals between full adverts."""
+
+
+class Advertiser:
+    """Keeps the trackers informed; run it as a task."""
+
+    def __init__(
+        self, node: NodeInfo, tracker: TrackerClient, transfers: Transfers, interval_s: float
+    ) -> None:
+        self._node = node
+        self._tracker = tracker
+        self._transfers = transfers
+        self._interval_s = interval_s
+        self._sent: dict[Digest, Holding] = {}
+        self._reachable = True
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        full_due = alive_due = 0.0
+        while True:
+            now = loop.time()
+            held = holdings(self._transfers.seeded(), self._transfers.running())
+            full = now >= full_due
+            advert = self._advert(held, full=full)
+            if full or advert.held or advert.dropped or now >= alive_due:
+                if await self._send(advert):
+                    self._sent = held
+                    alive_due = now + self._interval_s / 2
+                    if full:
+                        spread = random.uniform(0.5, 1.0)
+                        full_due = now + _FULL_EVERY * self._interval_s * spread
+                else:
+                    full_due = 0.0
+            await asyncio.sleep(_BATCH_S)
+
+    def _advert(self, held: Mapping[Digest, Holding], *, full: bool) -> Advert:
+        changed = [row for digest, row in held.items() if full or self._sent.get(digest) != row]
+        dropped = () if full else tuple(self._sent.keys() - held.keys())
+        return Advert(node=self._node, full=full, held=tuple(changed), dropped=dropped)
+
+    async def _send(self, advert: Advert) -> bool:
+        try:
+            await self._tracker.advertise(advert)
+        except Unavailable as error:
+            if self._reachable:
+                log.warning("no tracker takes adverts: %s", error)
+            self._reachable = False
+            return False
+        if not self._reachable:
+            log.info("trackers take adverts again")
+        self._reachable = True
+        return True
+
+
+def holdings(
+    seeded: Mapping[Digest, Sequence[SegmentTorrent]], running: Mapping[Digest, Transfer]
+) -> dict[Digest, Holding]:
+    """What there is to tell: committed blobs that are seeded, and segments of arriving ones."""
+    held: dict[Digest, Holding] = {}
+    for digest, torrents in seeded.items():
+        if torrents:
+            hashes = tuple(torrent.info_hash for torrent in torrents)
+            size = torrents[-1].segment.stop
+            held[digest] = Holding(digest=digest, size=size, have=None, info_hashes=hashes)
+    for digest, transfer in running.items():
+        if digest not in held and transfer.begun and transfer.torrents:
+            held[digest] = _partial(digest, transfer)
+    return held
+
+
+def _partial(digest: Digest, transfer: Transfer) -> Holding:
+    size = transfer.arrival.layout.size
+    bitmap = bytearray((len(layout_of(size).segments) + 7) // 8)
+    for index in transfer.torrents:
+        bitmap[index // 8] |= 0x80 >> index % 8
+    return Holding(digest=digest, size=size, have=bytes(bitmap), info_hashes=())

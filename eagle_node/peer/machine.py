@@ -1,0 +1,272 @@
+"""The life cycle of one download (sans-IO).
+
+``handle(event, now)`` is the only door to the state. Segments run WAITING (no metainfo) -> READY ->
+ACTIVE (in the swarm) -> DONE; at most ``window`` are ACTIVE. A download that makes no progress for
+``stall_s`` seconds climbs the ladder of `Stage`; any progress takes it back to the bottom.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from eagle_node.base.errors import Denied, EagleError
+
+
+class State(enum.Enum):
+    """Of one segment."""
+
+    WAITING = enum.auto()
+    READY = enum.auto()
+    ACTIVE = enum.auto()
+    DONE = enum.auto()
+
+
+class Stage(enum.IntEnum):
+    """How far the download has degraded."""
+
+    PLANNED = 0
+    NEXT_PARENT = 1
+    MESH = 2
+    NEXT_SEEDER = 3
+    ORIGIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutArrived:
+    """The seeder has told the size; segments in ``have`` are here already."""
+
+    segments: int
+    have: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is missing and wanted has changed; most urgent first."""
+
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetainfoArrived:
+    """A segment can be downloaded from the swarm."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentArrived:
+    """A segment is whole and verified."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class BytesArrived:
+    """The swarm delivered payload for an active segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeederBeat:
+    """The seeder is alive and has fetched ``received`` bytes of the blob."""
+
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The seeder has sent all metainfo (``error`` None), or cannot go on."""
+
+    error: EagleError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time has passed."""
+
+
+Event = (
+    LayoutArrived
+    | Wanted
+    | MetainfoArrived
+    | SegmentArrived
+    | BytesArrived
+    | SeederBeat
+    | StreamEnded
+    | Ticked
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StartSegment:
+    """Add the segment's torrent."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskPlan:
+    """Ask the tracker (again) and dial; ``parent_failed``: the parent so far made no progress."""
+
+    parent_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WidenMesh:
+    """Dial every peer of the plan for every active segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Ask the ``attempt``-th seeder of the digest's order for metainfo."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoToOrigin:
+    """Leave the swarm: the origin fills what is missing. The last effect of a download."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing that is wanted is missing. The last effect of a download."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The origin has refused; no source can do better. The last effect of a download."""
+
+    error: EagleError
+
+
+Effect = StartSegment | AskPlan | WidenMesh | OpenStream | GoToOrigin | Finish | GiveUp
+
+
+class Download:
+    """One download.
+
+    Invariants: ``active`` counts the ACTIVE segments and never exceeds the window; once ``ended``
+    no effect follows; ``attempt`` only grows.
+    """
+
+    def __init__(self, *, seeders: int, window: int, stall_s: float, now: float) -> None:
+        self._seeders = seeders
+        self._window = window
+        self._stall_s = stall_s
+        self._progress_at = now
+        self._fetched = -1
+        self._states: dict[int, State] = {}
+        self._wanted: tuple[int, ...] | None = None
+        self._stream_open = True
+        self.attempt = 0
+        self.stage = Stage.PLANNED
+        self.ended = False
+
+    def start(self) -> Sequence[Effect]:
+        """The first effects: a stream of metainfo and a plan."""
+        return (OpenStream(0), AskPlan(parent_failed=False))
+
+    def handle(self, event: Event, now: float) -> Sequence[Effect]:
+        """The effects of ``event``, to be performed in order."""
+        if self.ended:
+            return ()
+        match event:
+            case LayoutArrived():
+                self._progressed(now)
+                for index in range(event.segments):
+                    done = index in event.have
+                    self._states.setdefault(index, State.DONE if done else State.WAITING)
+            case Wanted():
+                self._wanted = event.indices
+            case MetainfoArrived():
+                self._progressed(now)
+                if self._states.get(event.index) is State.WAITING:
+                    self._states[event.index] = State.READY
+            case SegmentArrived():
+                self._progressed(now)
+                self._states[event.index] = State.DONE
+            case BytesArrived():
+                self._progressed(now)
+            case SeederBeat():
+                if event.received > self._fetched:
+                    self._fetched = event.received
+                    if not self._active():
+                        self._progressed(now)
+            case StreamEnded():
+                return self._stream_ended(event.error)
+            case Ticked():
+                if now - self._progress_at >= self._stall_s:
+                    self._progress_at = now
+                    return self._degrade()
+            case _:
+                assert_never(event)
+        return self._fill_window()
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert len(self._active()) <= self._window
+        assert self.attempt <= self._seeders
+
+    def _progressed(self, now: float) -> None:
+        self._progress_at = now
+        self.stage = Stage.PLANNED
+
+    def _active(self) -> list[int]:
+        return [index for index, state in self._states.items() if state is State.ACTIVE]
+
+    def _fill_window(self) -> Sequence[Effect]:
+        if self._wanted is None or not self._states:
+            return ()
+        missing = [i for i in self._wanted if self._states.get(i) is not State.DONE]
+        if not missing:
+            self.ended = True
+            return (Finish(),)
+        free = self._window - len(self._active())
+        ready = [index for index in missing if self._states.get(index) is State.READY]
+        starting = ready[: max(0, free)]
+        for index in starting:
+            self._states[index] = State.ACTIVE
+        return [StartSegment(index) for index in starting]
+
+    def _stream_ended(self, error: EagleError | None) -> Sequence[Effect]:
+        self._stream_open = False
+        if isinstance(error, Denied):
+            self.ended = True
+            return (GiveUp(error),)
+        if error is not None:
+            return self._next_seeder(str(error))
+        return ()
+
+    def _degrade(self) -> Sequence[Effect]:
+        """No progress for a while: the next stage that can help."""
+        if not self._active():
+            return self._next_seeder("the seeder is silent")
+        self.stage = Stage(min(self.stage + 1, Stage.ORIGIN))
+        match self.stage:
+            case Stage.NEXT_PARENT:
+                return (AskPlan(parent_failed=True),)
+            case Stage.MESH:
+                return (AskPlan(parent_failed=True), WidenMesh())
+            case Stage.NEXT_SEEDER:
+                return (WidenMesh(), *self._next_seeder("the swarm makes no progress"))
+            case _:
+                return self._to_origin("the swarm makes no progress")
+
+    def _next_seeder(self, reason: str) -> Sequence[Effect]:
+        self.attempt += 1
+        if self.attempt >= self._seeders:
+            return self._to_origin(reason)
+        self._stream_open = True
+        self._fetched = -1
+        return (OpenStream(self.attempt),)
+
+    def _to_origin(self, reason: str) -> Sequence[Effect]:
+        self.ended = True
+        self.attempt = self._seeders
+        self.stage = Stage.ORIGIN
+        return (GoToOrigin(reason),)

@@ -1,0 +1,94 @@
+"""The peer as the proxy sees it: open a blob, from wherever it can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.errors import Unavailable
+from eagle_node.base.rendezvous import ranked
+from eagle_node.blobs.cache import Cache
+from eagle_node.blobs.reader import BlobReader
+from eagle_node.peer.download import Means, SwarmFill
+from eagle_node.registry.access import Access
+from eagle_node.registry.names import BlobRef
+from eagle_node.runtime.sockets import Address
+from eagle_node.swarm.transfers import Source, Transfers
+
+OriginSources = Callable[[BlobRef, str | None], Source]
+"""Makes the source that fetches a blob from the blob store or the registry, as this client."""
+
+
+class Peer:
+    """Opens blobs for clients whom the origin would serve."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        transfers: Transfers,
+        access: Access,
+        means: Means | None,
+        origin: OriginSources,
+        seeders: Callable[[], Sequence[Address]],
+        is_self: Callable[[Address], bool],
+    ) -> None:
+        self._cache = cache
+        self._transfers = transfers
+        self._access = access
+        self._means = means
+        self._origin = origin
+        self._seeders = seeders
+        self._is_self = is_self
+
+    async def open(self, blob: BlobRef, authorization: str | None, *, whole: bool) -> BlobReader:
+        """A pinned reader of ``blob``; raises `Denied` or `Unavailable` before the first byte.
+
+        The origin is asked whether this client may read a blob that is here or on its way already;
+        a fetch in the client's name proves it otherwise. ``whole``: bring all of it, not only the
+        ranges that are read.
+        """
+        digest = blob.digest
+        if digest in self._cache or self._transfers.get(digest) is not None:
+            await self._access.check(blob, authorization)
+            if (reader := self._cache.open(digest)) is not None and digest in self._cache:
+                return reader
+            if reader is not None:
+                reader.close()
+        transfer = await self._transfers.start(
+            digest, self._source(blob, authorization), whole=whole
+        )
+        await transfer.opened
+        self._access.remember_yes(blob, authorization)
+        reader = self._cache.open(digest)
+        if reader is None:
+            raise transfer.arrival.error or Unavailable(f"{digest} was lost while it was opened")
+        return reader
+
+    async def size(self, blob: BlobRef, authorization: str | None) -> int | None:
+        """The blob's size for a client whom the origin would serve, without moving it."""
+        grant = await self._access.check(blob, authorization)
+        if grant.size is not None:
+            return grant.size
+        reader = self._cache.open(blob.digest)
+        if reader is None:
+            return None
+        reader.close()
+        return reader.size
+
+    def order(self, digest: Digest) -> list[Address]:
+        """The seeders in the order in which they own ``digest``."""
+        seeders = {str(seeder): seeder for seeder in self._seeders()}
+        return [seeders[name] for name in ranked(digest, seeders)]
+
+    def _source(self, blob: BlobRef, authorization: str | None) -> Source:
+        """The swarm through the seeders that own the digest; up to this node's own turn."""
+        others: list[Address] = []
+        for seeder in self.order(blob.digest):
+            if self._is_self(seeder):
+                break
+            others.append(seeder)
+        origin = self._origin(blob, authorization)
+        if self._means is None or not others:
+            return origin
+        return SwarmFill(self._means, blob, authorization, others, origin)

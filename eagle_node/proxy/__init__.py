@@ -1,0 +1,10 @@
+"""The side that container runtimes talk to: a registry mirror, and a forward proxy for plain HTTP.
+
+``server``          the listener: which handler a request is for, errors as OCI JSON
+``rules``           which requests go through the swarm, as a pure function
+``blobs``           blobs from cache, swarm or origin; ranges; streaming while they arrive
+``manifests``       manifests, verified, remembered, stale while the origin is down
+``manifest_store``  the manifests and tags that this node has seen, in SQLite
+``passing``         everything else, passed on as it is
+``send``            file slices into a client's socket
+"""

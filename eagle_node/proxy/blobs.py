@@ -1,0 +1,103 @@
+"""Blobs for clients."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import hdrs, web
+
+from eagle_node.base.errors import NoSpace
+from eagle_node.base.ranges import ByteRange, Unsatisfiable, resolve_range
+from eagle_node.blobs.reader import BlobReader
+from eagle_node.metrics.instruments import Metrics
+from eagle_node.proxy.send import send_blob
+from eagle_node.registry.access import Access
+from eagle_node.registry.names import BlobRef
+
+log = logging.getLogger(__name__)
+
+PassOn = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class BlobOpener(Protocol):
+    """Where blobs come from."""
+
+    async def open(self, blob: BlobRef, authorization: str | None, *, whole: bool) -> BlobReader:
+        """A reader for a client whom the origin would serve; `Denied` or `Unavailable`."""
+
+    async def size(self, blob: BlobRef, authorization: str | None) -> int | None:
+        """The blob's size for such a client, without moving it; None when nobody tells."""
+
+
+class BlobHandler:
+    """GET and HEAD of blobs."""
+
+    def __init__(self, opener: BlobOpener, access: Access, metrics: Metrics) -> None:
+        self._opener = opener
+        self._access = access
+        self._metrics = metrics
+
+    async def head(self, request: web.BaseRequest, blob: BlobRef) -> web.StreamResponse:
+        """Size and digest; moves no bytes of the blob."""
+        size = await self._opener.size(blob, request.headers.get(hdrs.AUTHORIZATION))
+        response = web.Response(headers=_headers(blob))
+        if size is not None:
+            response.headers[hdrs.CONTENT_LENGTH] = str(size)
+        return response
+
+    async def get(
+        self, request: web.BaseRequest, blob: BlobRef, pass_on: PassOn
+    ) -> web.StreamResponse:
+        """The bytes asked for; streamed from the origin unstored when there is no room."""
+        started = time.monotonic()
+        headers = _headers(blob)
+        if request.headers.get(hdrs.IF_NONE_MATCH) == headers[hdrs.ETAG]:
+            await self._access.check(blob, request.headers.get(hdrs.AUTHORIZATION))
+            return web.Response(status=304, headers=headers)
+        range_header = request.headers.get(hdrs.RANGE)
+        if request.headers.get(hdrs.IF_RANGE, headers[hdrs.ETAG]) != headers[hdrs.ETAG]:
+            range_header = None
+        try:
+            reader = await self._opener.open(
+                blob, request.headers.get(hdrs.AUTHORIZATION), whole=_wants_whole(range_header)
+            )
+        except NoSpace as error:
+            log.warning("%s; passing it on from the origin, unstored", error)
+            self._metrics.fallbacks.labels("unstored").inc()
+            return await pass_on(request)
+        try:
+            wanted = resolve_range(range_header, reader.size)
+            response = _response(wanted, reader.size, headers)
+            self._metrics.first_byte_seconds.observe(time.monotonic() - started)
+            whole = ByteRange(0, reader.size)
+            return await send_blob(request, response, reader, wanted or whole, self._metrics)
+        except Unsatisfiable:
+            headers[hdrs.CONTENT_RANGE] = f"bytes */{reader.size}"
+            return web.Response(status=416, headers=headers)
+        finally:
+            reader.close()
+
+
+def _headers(blob: BlobRef) -> dict[str, str]:
+    return {
+        hdrs.CONTENT_TYPE: "application/octet-stream",
+        hdrs.ETAG: f'"{blob.digest}"',
+        hdrs.ACCEPT_RANGES: "bytes",
+        "Docker-Content-Digest": blob.digest,
+        "Docker-Distribution-Api-Version": "registry/2.0",
+    }
+
+
+def _response(wanted: ByteRange | None, size: int, headers: dict[str, str]) -> web.StreamResponse:
+    if wanted is None:
+        return web.StreamResponse(status=200, headers=headers)
+    content_range = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
+    return web.StreamResponse(status=206, headers={**headers, hdrs.CONTENT_RANGE: content_range})
+
+
+def _wants_whole(range_header: str | None) -> bool:
+    """Whether all of the blob will be read: no range, or ``bytes=0-`` as containerd 2.1 sends."""
+    return range_header is None or range_header.replace(" ", "").lower() == "bytes=0-"

@@ -1,0 +1,150 @@
+"""Manifests for clients: the origin decides, what it said is remembered."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import hdrs, web
+
+from eagle_node.base.digest import Digest, digest_of, parse_digest
+from eagle_node.base.errors import Denied, EagleError, Unavailable
+from eagle_node.metrics.instruments import Metrics
+from eagle_node.proxy.manifest_store import ManifestStore, StoredManifest
+from eagle_node.registry.access import AccessKey, AccessMemory
+from eagle_node.registry.manifest_reply import ManifestReply
+from eagle_node.registry.names import BlobRef
+from eagle_node.registry.route import ManifestRoute
+from eagle_node.registry.upstream import Upstream
+from eagle_node.runtime.singleflight import SingleFlight
+
+log = logging.getLogger(__name__)
+
+_STALE = '110 - "Response is Stale"'
+"""RFC 7234 section 5.5.1."""
+
+
+class ManifestHandler:
+    """GET and HEAD of manifests.
+
+    By digest: from the store once the origin has said yes to this client, for as long as that is
+    remembered. By tag: asked at the origin each time, requests for the same joined; while it cannot
+    answer, what the tag last named, within the same memory's limit and marked as stale.
+    """
+
+    def __init__(
+        self, upstream: Upstream, store: ManifestStore, memory: AccessMemory, metrics: Metrics
+    ) -> None:
+        self._upstream = upstream
+        self._store = store
+        self._memory = memory
+        self._metrics = metrics
+        self._asking: SingleFlight[tuple[object, ...], ManifestReply] = SingleFlight("manifest")
+
+    async def handle(self, request: web.BaseRequest, route: ManifestRoute) -> web.StreamResponse:
+        """The manifest, or for HEAD what is known of it."""
+        authorization = request.headers.get(hdrs.AUTHORIZATION)
+        if route.is_digest:
+            allowed = self._memory.recall(self._key(route, authorization, route.reference))
+            stored = allowed and await self._store.get(parse_digest(route.reference))
+            if stored:
+                return self._stored(request, stored, stale=False)
+        try:
+            reply = await self._ask(request, route, authorization)
+        except (Unavailable, Denied) as error:
+            if isinstance(error, Denied) and error.status != 429:
+                raise
+            return await self._stale(request, route, authorization, error)
+        return await self._fresh(request, route, authorization, reply)
+
+    async def _ask(
+        self, request: web.BaseRequest, route: ManifestRoute, authorization: str | None
+    ) -> ManifestReply:
+        accept = tuple(request.headers.getall(hdrs.ACCEPT, ()))
+        key = (request.method, route.path, route.repository, accept, authorization)
+        return await self._asking.run(
+            key,
+            lambda: self._upstream.fetch_manifest(
+                route.repository,
+                route.reference,
+                method=request.method,
+                accept=accept,
+                authorization=authorization,
+            ),
+        )
+
+    async def _fresh(
+        self,
+        request: web.BaseRequest,
+        route: ManifestRoute,
+        authorization: str | None,
+        reply: ManifestReply,
+    ) -> web.StreamResponse:
+        digest = reply.digest
+        if reply.body:
+            digest = digest_of(reply.body)
+            media_type = reply.media_type
+            await self._store.put(
+                StoredManifest(digest=digest, media_type=media_type, body=reply.body)
+            )
+            self._metrics.served("origin", len(reply.body))
+        if digest is not None:
+            self._memory.remember_yes(self._key(route, authorization, digest))
+            if not route.is_digest:
+                await self._store.tag(route.repository, route.reference, digest)
+        response = web.Response(body=reply.body or None, headers=_headers(digest, reply.media_type))
+        if request.method == hdrs.METH_HEAD and reply.size is not None:
+            response.headers[hdrs.CONTENT_LENGTH] = str(reply.size)
+        return response
+
+    async def _stale(
+        self,
+        request: web.BaseRequest,
+        route: ManifestRoute,
+        authorization: str | None,
+        error: EagleError,
+    ) -> web.StreamResponse:
+        """What the origin said before it went away; its failure when there is nothing."""
+        digest: Digest | None
+        if route.is_digest:
+            digest = parse_digest(route.reference)
+        else:
+            digest = await self._store.tagged(route.repository, route.reference)
+        if digest is None:
+            raise error
+        if self._memory.recall_stale(self._key(route, authorization, digest)) is None:
+            raise error
+        stored = await self._store.get(digest)
+        if stored is None:
+            raise error
+        log.warning("%s; serving %s as last seen", error, route.path)
+        self._metrics.fallbacks.labels("stale").inc()
+        return self._stored(request, stored, stale=True)
+
+    def _stored(
+        self, request: web.BaseRequest, stored: StoredManifest, *, stale: bool
+    ) -> web.StreamResponse:
+        headers = _headers(stored.digest, stored.media_type)
+        if stale:
+            headers[hdrs.WARNING] = _STALE
+        if request.headers.get(hdrs.IF_NONE_MATCH) == headers[hdrs.ETAG]:
+            return web.Response(status=304, headers=headers)
+        if request.method == hdrs.METH_HEAD:
+            response = web.Response(headers=headers)
+            response.headers[hdrs.CONTENT_LENGTH] = str(len(stored.body))
+            return response
+        self._metrics.served("local", len(stored.body))
+        return web.Response(body=stored.body, headers=headers)
+
+    def _key(self, route: ManifestRoute, authorization: str | None, digest: str) -> AccessKey:
+        blob = BlobRef(repository=route.repository, digest=parse_digest(digest))
+        return self._memory.key(blob, authorization)
+
+
+def _headers(digest: Digest | None, media_type: str) -> dict[str, str]:
+    headers = {
+        hdrs.CONTENT_TYPE: media_type or "application/octet-stream",
+        "Docker-Distribution-Api-Version": "registry/2.0",
+    }
+    if digest is not None:
+        headers |= {"Docker-Content-Digest": digest, hdrs.ETAG: f'"{digest}"'}
+    return headers

@@ -1,0 +1,190 @@
+"""Fills a transfer with bytes that come in order: from the blob store, or from the registry.
+
+One connection (a *lane*) carries the blob; it is resumed by Range from the byte where it broke. A
+reader that needs bytes which no lane will reach soon gets a lane of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from eagle_node.base.errors import EagleError, NoSpace, Unavailable
+from eagle_node.config.tree import SeederConfig
+from eagle_node.runtime.tasks import first_error
+from eagle_node.seeder.writer import SegmentWriter
+from eagle_node.swarm.transfers import Transfer
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 5.0
+_RETRIES_UNBEGUN = 1
+"""A source that has not sent a byte yet is not worth waiting for: there may be others."""
+_MOST_LANES = 4
+_SOON = 8 << 20
+"""Bytes ahead of a lane that it is trusted to reach in time."""
+
+
+class ByteStream(Protocol):
+    """Bytes of a blob from some offset on."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole blob."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes in order; raises `Unavailable` when they end early."""
+
+
+class ByteSource(Protocol):
+    """Where whole blobs can be read from any offset."""
+
+    def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[ByteStream]:
+        """Bytes ``[start, stop)``; raises `Denied` or `Unavailable`."""
+
+
+class InOrderFill:
+    """Fills transfers from one `ByteSource`; callable as a transfer's source."""
+
+    def __init__(self, source: ByteSource, config: SeederConfig) -> None:
+        self._source = source
+        self._config = config
+        self._lanes: set[_Lane] = set()
+
+    async def __call__(self, transfer: Transfer) -> None:
+        """Bring what is missing and wanted; raises the first lane's error."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._lane(transfer, 0), name="lane")
+                if not transfer.begun:
+                    await asyncio.wait([transfer.opened])
+                while transfer.begun and self._lanes:
+                    urgent = self._out_of_reach(transfer)
+                    if urgent is not None:
+                        group.create_task(self._lane(transfer, urgent), name="lane")
+                    await transfer.arrival.changed()
+        except* EagleError as errors:
+            raise first_error(errors) from errors
+
+    def claimed(self, index: int) -> bool:
+        """Whether a lane is writing segment ``index``."""
+        return any(lane.index == index for lane in self._lanes)
+
+    def _out_of_reach(self, transfer: Transfer) -> int | None:
+        if len(self._lanes) >= _MOST_LANES:
+            return None
+        segments = transfer.arrival.layout.segments
+        for index in transfer.arrival.urgent():
+            start = segments[index].start
+            near = any(0 <= start - lane.offset <= _SOON for lane in self._lanes)
+            if not near and not self.claimed(index):
+                return index
+        return None
+
+    async def _lane(self, transfer: Transfer, first: int) -> None:
+        lane = _Lane(self, transfer, first)
+        self._lanes.add(lane)
+        try:
+            await lane.run(self._source, self._config.origin_retries)
+        finally:
+            self._lanes.discard(lane)
+            if transfer.begun:
+                transfer.arrival.woke()
+
+
+class _Lane:
+    """One connection at a time, writing runs of missing segments."""
+
+    def __init__(self, fill: InOrderFill, transfer: Transfer, first: int) -> None:
+        self._fill = fill
+        self._transfer = transfer
+        self._received = 0
+        self.index: int | None = first
+        """Segment being written, or about to be."""
+        self.offset = 0
+        """Next byte of the blob that this lane will write."""
+
+    async def run(self, source: ByteSource, retries: int) -> None:
+        """Until nothing is left for this lane; `Unavailable` after ``retries`` fruitless breaks."""
+        failures = 0
+        async with SegmentWriter(self._transfer) as writer:
+            while True:
+                before = self._received
+                try:
+                    if not await self._connection(source, writer):
+                        return
+                    failures = 0
+                except NoSpace:
+                    raise
+                except Unavailable as error:
+                    failures = 1 if self._received > before else failures + 1
+                    if failures > (retries if self._transfer.begun else _RETRIES_UNBEGUN):
+                        raise
+                    log.info("resuming %s at %s: %s", self._transfer.digest, self.offset, error)
+                    pause = _FIRST_PAUSE_S * 2 ** (failures - 1)
+                    await asyncio.sleep(min(_LONGEST_PAUSE_S, pause))
+
+    async def _connection(self, source: ByteSource, writer: SegmentWriter) -> bool:
+        """One connection for one run of segments; False when there is nothing to bring."""
+        transfer = self._transfer
+        stop = None
+        if transfer.begun:
+            if writer.position is None and not self._choose():
+                return False
+            stop = self._stop_of_run(writer)
+        async with source.open(self.offset, stop) as stream:
+            if not transfer.begun:
+                await transfer.begin(stream.size)
+                if not self._may_write(0):
+                    return stream.size > 0
+            await self._copy(writer, stream)
+        return True
+
+    async def _copy(self, writer: SegmentWriter, stream: ByteStream) -> None:
+        layout = self._transfer.arrival.layout
+        async for chunk in stream.chunks():
+            self._received += len(chunk)
+            self._transfer.arrival.received += len(chunk)
+            data = chunk
+            while data:
+                if writer.position is None:
+                    index = layout.at(self.offset).index
+                    if not self._may_write(index):
+                        self.index = None
+                        return
+                    self.index = index
+                    writer.open(index)
+                left = await writer.write(data)
+                self.offset += len(data) - len(left)
+                data = left
+
+    def _may_write(self, index: int) -> bool:
+        if index != self.index and self._fill.claimed(index):
+            return False
+        return index in self._transfer.arrival.missing()
+
+    def _choose(self) -> bool:
+        """Move to the first segment that is missing and that no lane writes."""
+        missing = self._transfer.arrival.missing()
+        if self.index not in missing:
+            self.index = None
+            free = (index for index in missing if not self._fill.claimed(index))
+            self.index = next(free, None)
+        if self.index is None:
+            return False
+        self.offset = self._transfer.arrival.layout.segments[self.index].start
+        return True
+
+    def _stop_of_run(self, writer: SegmentWriter) -> int | None:
+        """Where to end the request; None when that is the end of the blob, asked for from 0."""
+        layout = self._transfer.arrival.layout
+        wanted = set(self._transfer.arrival.missing())
+        last = layout.at(self.offset).index
+        while last + 1 in wanted and not self._fill.claimed(last + 1):
+            last += 1
+        stop = layout.segments[last].stop
+        return None if (self.offset, stop) == (0, layout.size) else stop

@@ -1,0 +1,93 @@
+"""Where a blob comes from when no node has it: the blob store, then its registry."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from eagle_node.base.errors import Unavailable, WrongContent
+from eagle_node.config.tree import SeederConfig
+from eagle_node.registry.access import Access
+from eagle_node.registry.blob_stream import BlobStream
+from eagle_node.registry.names import BlobRef
+from eagle_node.registry.upstream import Upstream
+from eagle_node.runtime.tasks import TaskSet
+from eagle_node.seeder.archive import Archive
+from eagle_node.seeder.origin import InOrderFill
+from eagle_node.swarm.transfers import Source, Transfer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _RegistryBlob:
+    """A blob at its registry, read with one client's rights, as a `ByteSource`."""
+
+    upstream: Upstream
+    blob: BlobRef
+    authorization: str | None
+
+    def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[BlobStream]:
+        return self.upstream.open_blob(
+            self.blob, start=start, stop=stop, authorization=self.authorization
+        )
+
+
+class Origins:
+    """Makes the sources that fetch from outside of the cluster."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        access: Access,
+        config: SeederConfig,
+        archive: Archive | None,
+    ) -> None:
+        self._upstream = upstream
+        self._access = access
+        self._config = config
+        self._archive = archive
+        self._tasks = TaskSet()
+
+    async def aclose(self) -> None:
+        """Stop what is under way in the background."""
+        await self._tasks.cancel()
+
+    def source(self, blob: BlobRef, authorization: str | None) -> Source:
+        """The source of ``blob`` as this client may read it."""
+
+        async def fill(transfer: Transfer) -> None:
+            if self._archive is not None and await self._from_archive(
+                self._archive, transfer, blob, authorization
+            ):
+                return
+            registry = _RegistryBlob(self._upstream, blob, authorization)
+            await InOrderFill(registry, self._config)(transfer)
+
+        return fill
+
+    async def _from_archive(
+        self, archive: Archive, transfer: Transfer, blob: BlobRef, authorization: str | None
+    ) -> bool:
+        """Fill from the blob store; False when it has not got the blob, or breaks off."""
+        stored = await archive.find(blob.digest)
+        if stored is None:
+            return False
+        await self._access.check(blob, authorization)
+        transfer.finished.add_done_callback(
+            lambda ended: self._forget_if_wrong(archive, ended, blob)
+        )
+        try:
+            await InOrderFill(stored, self._config)(transfer)
+        except Unavailable as error:
+            log.warning("the blob store broke off at %s, going to the registry: %s", blob, error)
+            return False
+        return True
+
+    def _forget_if_wrong(
+        self, archive: Archive, ended: asyncio.Future[None], blob: BlobRef
+    ) -> None:
+        if not ended.cancelled() and isinstance(ended.exception(), WrongContent):
+            self._tasks.spawn(archive.forget(blob.digest), name="archive-forget")
