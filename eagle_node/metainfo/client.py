@@ -1,0 +1,151 @@
+"""Asks seeders for metainfo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from eagle_node.base.errors import EagleError, Unavailable
+from eagle_node.base.rendezvous import rendezvous
+from eagle_node.metainfo.channels import Channels
+from eagle_node.metainfo.errors import TRAILER, RpcStatus, decode_error
+from eagle_node.metainfo.messages import (
+    FETCH,
+    GET_METAINFO,
+    FetchReply,
+    FetchRequest,
+    decode_fetch_reply,
+    decode_metainfo_reply,
+    encode_fetch_request,
+    encode_metainfo_request,
+)
+from eagle_node.runtime.clock import Clock, monotonic
+from eagle_node.runtime.sockets import Address
+
+if TYPE_CHECKING:
+    import grpc
+
+AVOID_S = 5.0
+"""Seconds for which a seeder that did not accept a connection comes last."""
+
+
+class MetaInfoClient:
+    """Calls to the seeders that ``seeders()`` names at the time; an async context manager.
+
+    ``server_name`` is the name that seeders' certificates are issued to. Calls raise the error
+    that the seeder raised, or `Unavailable`.
+    """
+
+    def __init__(
+        self,
+        seeders: Callable[[], Sequence[Address]],
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        server_name: str | None = None,
+        connect_timeout_s: float = 2.0,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._seeders = seeders
+        self._clock = clock
+        self._channels = Channels(
+            credentials=credentials, server_name=server_name, connect_timeout_s=connect_timeout_s
+        )
+        self._failed_at: dict[Address, float] = {}
+        self._turn = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._channels.close()
+
+    def owners(self, digest: str) -> list[Address]:
+        """Seeders in the order to ask for ``digest``: its owner first, dead ones last."""
+        return self._live_first(rendezvous(digest, self._seeders()))
+
+    async def fetch(
+        self, request: FetchRequest, *, order: Sequence[Address] | None = None
+    ) -> AsyncGenerator[FetchReply, None]:
+        """`fetch_from` the first seeder of ``order`` (default: `owners`) that is not known dead.
+
+        One seeder only: a caller that asks again after `Unavailable` gets the next.
+        """
+        asked = self.owners(request.digest) if order is None else self._live_first(order)
+        if not asked:
+            raise Unavailable("no seeder is known")
+        async for reply in self.fetch_from(asked[0], request):
+            yield reply
+
+    async def fetch_from(
+        self, address: Address, request: FetchRequest
+    ) -> AsyncGenerator[FetchReply, None]:
+        """What the seeder tells, until it has told everything; closing this cancels the call."""
+        channel = await self._connected(address)
+        call = channel.unary_stream(FETCH)(encode_fetch_request(request))
+        try:
+            with _translated(address):
+                async for raw in call:
+                    if (reply := decode_fetch_reply(raw)) is not None:
+                        yield reply
+        finally:
+            call.cancel()
+
+    async def get_metainfo(self, url: str) -> bytes:
+        """The torrent of the whole blob at ``url``; seeders take turns, and stand in for others."""
+        seeders = self._seeders()
+        self._turn += 1
+        start = self._turn % max(1, len(seeders))
+        error = Unavailable("no seeder is known")
+        for address in self._live_first([*seeders[start:], *seeders[:start]]):
+            try:
+                channel = await self._connected(address)
+                with _translated(address):
+                    raw = await channel.unary_unary(GET_METAINFO)(encode_metainfo_request(url))
+                    return decode_metainfo_reply(raw)
+            except Unavailable as failure:
+                error = failure
+        raise error
+
+    async def _connected(self, address: Address) -> Any:
+        try:
+            channel = await self._channels.connected(address)
+        except Unavailable:
+            self._failed_at[address] = self._clock()
+            raise
+        self._failed_at.pop(address, None)
+        return channel
+
+    def _live_first(self, addresses: Sequence[Address]) -> list[Address]:
+        now = self._clock()
+        self._failed_at = {
+            each: failed for each, failed in self._failed_at.items() if now - failed < AVOID_S
+        }
+        return sorted(addresses, key=lambda each: each in self._failed_at)
+
+
+@contextmanager
+def _translated(address: Address) -> Iterator[None]:
+    """gRPC's errors and broken replies as the error family."""
+    import grpc.aio
+
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise _error_of(error, address) from error
+    except ValueError as error:
+        raise Unavailable(f"seeder {address} sent a broken reply: {error}") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise Unavailable(f"the connection to seeder {address} was closed") from error
+
+
+def _error_of(error: Any, address: Address) -> EagleError:
+    trailer = next((value for key, value in error.trailing_metadata() or () if key == TRAILER), b"")
+    message = error.details() or f"seeder {address}: {error.code().name}"
+    if not trailer:
+        message = f"seeder {address}: {message}"
+    return decode_error(RpcStatus(status=error.code().name, message=message, trailer=trailer))

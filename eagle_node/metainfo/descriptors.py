@@ -1,0 +1,110 @@
+"""Message classes of ``metainfo.proto``, made from descriptors when first used.
+
+The table here and the file say the same; a test compiles the file to prove it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+MessageName = Literal[
+    "MetaInfoRequest",
+    "MetaInfoReply",
+    "FetchRequest",
+    "FetchReply",
+    "Layout",
+    "Segment",
+    "Beat",
+]
+
+_FILE = "metainfo.proto"
+_PACKAGE = "metainfo"
+_ONEOF = "event"
+
+_FIELDS: dict[MessageName, tuple[str, ...]] = {
+    "MetaInfoRequest": ("string url",),
+    "MetaInfoReply": ("bytes metainfo",),
+    "FetchRequest": (
+        "string registry",
+        "string repository",
+        "string digest",
+        "string authorization",
+        "string node_id",
+        "uint32 layout_version",
+        "string request_id",
+        "repeated uint32 first",
+        "string path",
+    ),
+    "FetchReply": (
+        "oneof Layout layout",
+        "oneof Segment segment",
+        "oneof bytes inline",
+        "oneof Beat beat",
+    ),
+    "Layout": ("uint64 size", "uint32 version", "uint32 swarm_port"),
+    "Segment": ("uint32 index", "bytes metainfo"),
+    "Beat": ("uint64 received",),
+}
+"""Fields in the order of their numbers, which count from 1 without gaps."""
+
+_METHODS: tuple[tuple[str, str, MessageName, MessageName, bool], ...] = (
+    ("MetaInfo", "GetMetaInfo", "MetaInfoRequest", "MetaInfoReply", False),
+    ("Segments", "Fetch", "FetchRequest", "FetchReply", True),
+)
+"""Service, method, request, reply, whether replies are a stream."""
+
+
+def message(name: MessageName) -> Any:
+    """A new, empty protobuf message."""
+    return _classes()[f"{_PACKAGE}.{name}"]()
+
+
+def file_descriptor() -> FileDescriptorProto:
+    """The contract as protobuf's own description of a file."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+    file = FileDescriptorProto(name=_FILE, package=_PACKAGE, syntax="proto3")
+    for name, fields in _FIELDS.items():
+        described = file.message_type.add(name=name)
+        if any(field.startswith("oneof ") for field in fields):
+            described.oneof_decl.add(name=_ONEOF)
+        for number, field in enumerate(fields, 1):
+            _add_field(described, field, number)
+    for service, method, request, reply, streaming in _METHODS:
+        file.service.add(name=service).method.add(
+            name=method,
+            input_type=f".{_PACKAGE}.{request}",
+            output_type=f".{_PACKAGE}.{reply}",
+            server_streaming=streaming or None,
+        )
+    return file
+
+
+def _add_field(described: Any, text: str, number: int) -> None:
+    from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
+
+    *label, type_name, name = text.split()
+    field = described.field.add(name=name, number=number)
+    field.label = Field.LABEL_REPEATED if label == ["repeated"] else Field.LABEL_OPTIONAL
+    if label == ["oneof"]:
+        field.oneof_index = 0
+    if type_name in _FIELDS:
+        field.type = Field.TYPE_MESSAGE
+        field.type_name = f".{_PACKAGE}.{type_name}"
+    else:
+        field.type = Field.Type.Value(f"TYPE_{type_name.upper()}")
+
+
+@cache
+def _classes() -> dict[str, Any]:
+    """In a pool of their own, so that generated code for the same file can live beside them."""
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message_factory import GetMessageClassesForFiles
+
+    pool = DescriptorPool()
+    pool.Add(file_descriptor())
+    return GetMessageClassesForFiles([_FILE], pool)

@@ -1,0 +1,191 @@
+"""The contract's messages as values, and their codec (proto3 wire format).
+
+``decode_*`` raises `ValueError` for bytes that are no such message, `BadDigest` for a digest that
+is none; ``encode_*`` raises `ValueError` for a value that its field cannot hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from eagle_node.base.digest import Digest, parse_digest
+from eagle_node.base.ids import NodeId
+from eagle_node.metainfo.descriptors import MessageName, message
+
+GET_METAINFO = "/metainfo.MetaInfo/GetMetaInfo"
+"""Path of the unary call."""
+FETCH = "/metainfo.Segments/Fetch"
+"""Path of the streaming call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRequest:
+    """A node wants a blob."""
+
+    registry: str
+    """``host[:port]``, as in image references."""
+    repository: str
+    digest: Digest
+    authorization: str = field(default="", repr=False)
+    """The client's own ``Authorization`` header; empty: none. Never shown, never kept."""
+    node_id: NodeId
+    layout_version: int
+    """The segment layout that the asker knows."""
+    request_id: str = ""
+    """For the logs of both ends."""
+    first: tuple[int, ...] = ()
+    """Segments wanted before all others."""
+    path: str = ""
+    """Path and query at which the registry serves the blob; empty: where the protocol says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayoutEvent:
+    """The blob's size, before any of its segments."""
+
+    size: int
+    """Bytes."""
+    version: int
+    """The segment layout that indexes refer to."""
+    swarm_port: int = 0
+    """Where the seeder's swarm listens; 0: unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentEvent:
+    """A segment is at the seeder and can be swarmed."""
+
+    index: int
+    metainfo: bytes = field(repr=False)
+    """Bencoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InlineEvent:
+    """A whole small blob, instead of layout and segments."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatEvent:
+    """The seeder is alive though no segment is ready."""
+
+    received: int
+    """Bytes of the blob that are at the seeder."""
+
+
+FetchReply = LayoutEvent | SegmentEvent | InlineEvent | BeatEvent
+"""What a seeder tells about a blob, one at a time."""
+
+
+def encode_fetch_request(request: FetchRequest) -> bytes:
+    """``metainfo.FetchRequest``."""
+    made = message("FetchRequest")
+    made.registry = request.registry
+    made.repository = request.repository
+    made.digest = request.digest
+    made.authorization = request.authorization
+    made.node_id = request.node_id
+    made.layout_version = request.layout_version
+    made.request_id = request.request_id
+    made.first.extend(request.first)
+    made.path = request.path
+    return _serialized(made)
+
+
+def decode_fetch_request(data: bytes) -> FetchRequest:
+    """The opposite of `encode_fetch_request`; names are for the caller to check."""
+    parsed = _parsed("FetchRequest", data)
+    return FetchRequest(
+        registry=parsed.registry,
+        repository=parsed.repository,
+        digest=parse_digest(parsed.digest),
+        authorization=parsed.authorization,
+        node_id=NodeId(parsed.node_id),
+        layout_version=parsed.layout_version,
+        request_id=parsed.request_id,
+        first=tuple(parsed.first),
+        path=parsed.path,
+    )
+
+
+def encode_fetch_reply(reply: FetchReply) -> bytes:
+    """``metainfo.FetchReply``."""
+    made = message("FetchReply")
+    match reply:
+        case LayoutEvent():
+            made.layout.SetInParent()
+            made.layout.size = reply.size
+            made.layout.version = reply.version
+            made.layout.swarm_port = reply.swarm_port
+        case SegmentEvent():
+            made.segment.SetInParent()
+            made.segment.index = reply.index
+            made.segment.metainfo = reply.metainfo
+        case InlineEvent():
+            made.inline = reply.data
+        case BeatEvent():
+            made.beat.SetInParent()
+            made.beat.received = reply.received
+        case _:
+            assert_never(reply)
+    return _serialized(made)
+
+
+def decode_fetch_reply(data: bytes) -> FetchReply | None:
+    """The opposite of `encode_fetch_reply`; None: an event that only newer releases know."""
+    parsed = _parsed("FetchReply", data)
+    match parsed.WhichOneof("event"):
+        case "layout":
+            layout = parsed.layout
+            return LayoutEvent(
+                size=layout.size, version=layout.version, swarm_port=layout.swarm_port
+            )
+        case "segment":
+            return SegmentEvent(index=parsed.segment.index, metainfo=parsed.segment.metainfo)
+        case "inline":
+            return InlineEvent(data=parsed.inline)
+        case "beat":
+            return BeatEvent(received=parsed.beat.received)
+    return None
+
+
+def encode_metainfo_request(url: str) -> bytes:
+    """``metainfo.MetaInfoRequest`` for a blob's URL."""
+    made = message("MetaInfoRequest")
+    made.url = url
+    return _serialized(made)
+
+
+def decode_metainfo_request(data: bytes) -> str:
+    """The URL in a ``metainfo.MetaInfoRequest``."""
+    return str(_parsed("MetaInfoRequest", data).url)
+
+
+def encode_metainfo_reply(metainfo: bytes) -> bytes:
+    """``metainfo.MetaInfoReply`` with bencoded metainfo."""
+    made = message("MetaInfoReply")
+    made.metainfo = metainfo
+    return _serialized(made)
+
+
+def decode_metainfo_reply(data: bytes) -> bytes:
+    """The metainfo in a ``metainfo.MetaInfoReply``."""
+    return bytes(_parsed("MetaInfoReply", data).metainfo)
+
+
+def _serialized(made: Any) -> bytes:
+    return bytes(made.SerializeToString())
+
+
+def _parsed(name: MessageName, data: bytes) -> Any:
+    from google.protobuf.message import DecodeError
+
+    parsed = message(name)
+    try:
+        parsed.ParseFromString(data)
+    except DecodeError as error:
+        raise ValueError(f"{len(data)} bytes are no metainfo.{name}: {error}") from error
+    return parsed

@@ -1,0 +1,104 @@
+"""Puts a seeder's handler behind a gRPC server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from eagle_node.base.errors import EagleError
+from eagle_node.metainfo.errors import TRAILER, RpcStatus, encode_error
+from eagle_node.metainfo.messages import (
+    FETCH,
+    GET_METAINFO,
+    FetchReply,
+    FetchRequest,
+    decode_fetch_request,
+    decode_metainfo_request,
+    encode_fetch_reply,
+    encode_metainfo_reply,
+)
+
+if TYPE_CHECKING:
+    import grpc.aio
+
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_send_message_length", 64 << 20),
+)
+"""For `grpc.aio.server`: a port in use is an error, our clients' keep-alive pings are not."""
+
+
+class MetaInfoHandler(Protocol):
+    """What a seeder answers; its `EagleError`s reach the client as they are."""
+
+    async def get_metainfo(self, url: str) -> bytes:
+        """The bencoded torrent of the blob at ``url``, once the blob is whole here."""
+        ...
+
+    def fetch(self, request: FetchRequest) -> AsyncIterator[FetchReply]:
+        """Layout, then segments as they become ready; cancelled when the client goes away."""
+        ...
+
+
+def add_metainfo_service(server: grpc.aio.Server, handler: MetaInfoHandler) -> None:
+    """Let ``server`` answer both services of ``metainfo.proto`` with ``handler``."""
+    import grpc
+
+    calls = _Calls(handler)
+    methods = {
+        GET_METAINFO: grpc.unary_unary_rpc_method_handler(calls.get_metainfo),
+        FETCH: grpc.unary_stream_rpc_method_handler(calls.fetch),
+    }
+    for path, method in methods.items():
+        service, name = path.strip("/").split("/")
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(service, {name: method})]
+        )
+
+
+class _Calls:
+    """Methods over raw bytes, so that malformed requests get our error."""
+
+    def __init__(self, handler: MetaInfoHandler) -> None:
+        self._handler = handler
+
+    async def get_metainfo(self, raw: bytes, context: Any) -> bytes:
+        try:
+            return encode_metainfo_reply(
+                await self._handler.get_metainfo(decode_metainfo_request(raw))
+            )
+        except EagleError as error:
+            await _abort(context, encode_error(error))
+        except ValueError as error:
+            await _abort(context, _malformed(error))
+
+    async def fetch(self, raw: bytes, context: Any) -> None:
+        try:
+            request = decode_fetch_request(raw)
+        except EagleError as error:
+            await _abort(context, encode_error(error))
+        except ValueError as error:
+            await _abort(context, _malformed(error))
+        replies = self._handler.fetch(request)
+        try:
+            async for reply in replies:
+                await context.write(encode_fetch_reply(reply))
+        except EagleError as error:
+            await _abort(context, encode_error(error))
+        finally:
+            if isinstance(replies, AsyncGenerator):
+                await replies.aclose()
+
+
+def _malformed(error: ValueError) -> RpcStatus:
+    return RpcStatus(status="INVALID_ARGUMENT", message=str(error), trailer=b"")
+
+
+async def _abort(context: Any, failed: RpcStatus) -> NoReturn:
+    import grpc
+
+    trailer = ((TRAILER, failed.trailer),) if failed.trailer else ()
+    await context.abort(grpc.StatusCode[failed.status], failed.message, trailer)
+    raise AssertionError("abort() raises")

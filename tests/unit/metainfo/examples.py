@@ -1,0 +1,100 @@
+"""A seeder's handler for the tests, and what is asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc.aio
+
+from eagle_node.base.digest import digest_of
+from eagle_node.base.errors import EagleError
+from eagle_node.base.ids import NodeId
+from eagle_node.metainfo.messages import (
+    BeatEvent,
+    FetchReply,
+    FetchRequest,
+    InlineEvent,
+    LayoutEvent,
+    SegmentEvent,
+)
+from eagle_node.metainfo.service import SERVER_OPTIONS, MetaInfoHandler, add_metainfo_service
+from eagle_node.runtime.sockets import Address
+
+REQUEST = FetchRequest(
+    registry="registry.example:5000",
+    repository="library/eagle",
+    digest=digest_of(b"blob"),
+    authorization="Bearer secret",
+    node_id=NodeId("0" * 32),
+    layout_version=1,
+    request_id="r-1",
+    first=(3, 4),
+)
+REPLIES: tuple[FetchReply, ...] = (
+    LayoutEvent(size=1 << 33, version=1, swarm_port=61007),
+    BeatEvent(received=0),
+    SegmentEvent(index=0, metainfo=b"d4:infodee"),
+    InlineEvent(data=b""),
+)
+
+
+class Handler:
+    """Sends ``replies``, then raises ``error`` if there is one, or hangs if it is told to."""
+
+    def __init__(
+        self,
+        *replies: FetchReply,
+        error: EagleError | None = None,
+        hang: bool = False,
+        metainfo: bytes = b"d4:infodee",
+    ) -> None:
+        self._replies = replies
+        self._error = error
+        self._hang = hang
+        self._metainfo = metainfo
+        self.requests: list[FetchRequest] = []
+        self.urls: list[str] = []
+        self.cancelled = asyncio.Event()
+
+    async def get_metainfo(self, url: str) -> bytes:
+        self.urls.append(url)
+        if self._error is not None:
+            raise self._error
+        return self._metainfo
+
+    async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchReply]:
+        self.requests.append(request)
+        try:
+            for reply in self._replies:
+                yield reply
+            if self._error is not None:
+                raise self._error
+            if self._hang:
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+@asynccontextmanager
+async def serving(
+    handler: MetaInfoHandler,
+    *,
+    port: int = 0,
+    credentials: grpc.ServerCredentials | None = None,
+) -> AsyncIterator[Address]:
+    """A gRPC server on loopback with the handler behind it."""
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    add_metainfo_service(server, handler)
+    where = f"127.0.0.1:{port}"
+    if credentials is None:
+        bound = server.add_insecure_port(where)
+    else:
+        bound = server.add_secure_port(where, credentials)
+    await server.start()
+    try:
+        yield Address("127.0.0.1", bound)
+    finally:
+        await server.stop(None)

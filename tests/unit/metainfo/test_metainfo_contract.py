@@ -1,0 +1,138 @@
+"""``metainfo.proto`` is the contract: what protoc makes of it agrees, and talks, with our code."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import grpc.aio
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from grpc_tools import protoc
+
+import eagle_node.metainfo
+from eagle_node.base.errors import Denied
+from eagle_node.metainfo.client import MetaInfoClient
+from eagle_node.metainfo.descriptors import file_descriptor
+from eagle_node.metainfo.messages import LayoutEvent, SegmentEvent
+from eagle_node.runtime.sockets import Address
+from tests.unit.metainfo.examples import REPLIES, REQUEST, Handler, serving
+
+_ROOM = Path(eagle_node.metainfo.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModuleType, ModuleType]]:
+    """Message and stub modules as protoc generates them."""
+    target = tmp_path_factory.mktemp("generated")
+    _protoc(f"--python_out={target}", f"--grpc_python_out={target}")
+    names = ("metainfo_pb2", "metainfo_pb2_grpc")
+    messages, stubs = (_load(name, target / f"{name}.py") for name in names)
+    yield messages, stubs
+    for name in names:
+        del sys.modules[name]
+
+
+def _protoc(*arguments: str) -> None:
+    assert protoc.main(["protoc", f"-I{_ROOM}", *arguments, "metainfo.proto"]) == 0
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_says_what_the_file_says(tmp_path: Path) -> None:
+    """Names, numbers, types, oneofs and methods are the same in both."""
+    _protoc(f"--descriptor_set_out={tmp_path / 'set'}")
+    compiled = FileDescriptorSet.FromString((tmp_path / "set").read_bytes()).file[0]
+    assert _without_json_names(compiled) == file_descriptor()
+
+
+def _without_json_names(file: FileDescriptorProto) -> FileDescriptorProto:
+    for described in file.message_type:
+        for field in described.field:
+            field.ClearField("json_name")
+    for service in file.service:
+        for method in service.method:
+            method.ClearField("options")
+    return file
+
+
+async def test_generated_clients_are_answered(generated: tuple[ModuleType, ModuleType]) -> None:
+    """Programs that were built from the file talk to our service."""
+    messages, stubs = generated
+    handler = Handler(*REPLIES)
+    async with serving(handler) as seeder, grpc.aio.insecure_channel(str(seeder)) as channel:
+        reply = await stubs.MetaInfoStub(channel).GetMetaInfo(
+            messages.MetaInfoRequest(url="https://r/v2/a/blobs/sha256:0")
+        )
+        stream = stubs.SegmentsStub(channel).Fetch(
+            messages.FetchRequest(
+                registry=REQUEST.registry,
+                repository=REQUEST.repository,
+                digest=REQUEST.digest,
+                authorization=REQUEST.authorization,
+                node_id=REQUEST.node_id,
+                layout_version=REQUEST.layout_version,
+                request_id=REQUEST.request_id,
+                first=REQUEST.first,
+            )
+        )
+        events = [event async for event in stream]
+    assert reply.metainfo == b"d4:infodee"
+    assert handler.urls == ["https://r/v2/a/blobs/sha256:0"]
+    assert handler.requests == [REQUEST]
+    assert [event.WhichOneof("event") for event in events] == [
+        "layout",
+        "beat",
+        "segment",
+        "inline",
+    ]
+    assert events[0].layout.size == 1 << 33
+    assert events[2].segment.metainfo == b"d4:infodee"
+
+
+async def test_generated_servers_are_understood(generated: tuple[ModuleType, ModuleType]) -> None:
+    """Seeders of another make serve our client, their bare statuses included."""
+    messages, stubs = generated
+
+    async def get_metainfo(request: Any, context: Any) -> None:
+        await context.abort(grpc.StatusCode.NOT_FOUND, request.url)
+
+    async def fetch(request: Any, _: Any) -> AsyncIterator[Any]:
+        yield messages.FetchReply(layout=messages.Layout(size=5, version=1))
+        yield messages.FetchReply(segment=messages.Segment(metainfo=request.digest.encode()))
+
+    server = grpc.aio.server()
+    stubs.add_MetaInfoServicer_to_server(SimpleNamespace(GetMetaInfo=get_metainfo), server)
+    stubs.add_SegmentsServicer_to_server(SimpleNamespace(Fetch=fetch), server)
+    seeder = Address("127.0.0.1", server.add_insecure_port("127.0.0.1:0"))
+    await server.start()
+    async with MetaInfoClient(lambda: [seeder]) as client:
+        assert [reply async for reply in client.fetch(REQUEST)] == [
+            LayoutEvent(size=5, version=1),
+            SegmentEvent(index=0, metainfo=REQUEST.digest.encode()),
+        ]
+        with pytest.raises(Denied, match="https://r/1") as raised:
+            await client.get_metainfo("https://r/1")
+    assert raised.value.status == 404
+    await server.stop(None)
+
+
+def test_messages_need_no_grpc() -> None:
+    """The codec can be imported where grpc is not installed, and idle nodes do not pay for it."""
+    program = (
+        "import sys, eagle_node.metainfo.messages, eagle_node.metainfo.client,"
+        " eagle_node.metainfo.service; assert not {'grpc', 'google.protobuf'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
