@@ -10,6 +10,7 @@ from yarl import URL
 from eagle_node.base.errors import Denied, UsageError
 from eagle_node.config.tree import ProxyConfig, RegistryConfig
 from eagle_node.registry.names import DOCKER_HUB, BadName, parse_registry
+from eagle_node.registry.redirects import same_origin
 
 HUB_URL = URL("https://registry-1.docker.io")
 """Docker Hub's registry; its name in references, docker.io, is a web site."""
@@ -58,11 +59,10 @@ class Endpoints:
 
     def at(self, url: URL) -> Endpoint:
         """The configured endpoint that shares ``url``'s origin; else a stranger's made of it."""
-        origin = url.origin()
         for endpoint in self._configured.values():
-            if endpoint.base.origin() == origin:
+            if same_origin(endpoint.base, url):
                 return endpoint
-        return Endpoint(name=url.authority, base=origin)
+        return Endpoint(name=url.authority, base=url.origin())
 
 
 def _endpoint(config: RegistryConfig) -> Endpoint:

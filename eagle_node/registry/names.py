@@ -60,11 +60,13 @@ class BlobRef:
 
     repository: Repository
     digest: Digest
+    served_at: str = ""
+    """Path and query where the registry serves it; empty: where the protocol says."""
 
     @property
     def path(self) -> str:
         """Its path at its registry."""
-        return f"/v2/{self.repository.name}/blobs/{self.digest}"
+        return self.served_at or f"/v2/{self.repository.name}/blobs/{self.digest}"
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}"

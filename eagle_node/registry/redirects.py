@@ -18,7 +18,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 def same_origin(one: URL, other: URL) -> bool:
     """Whether credentials for ``one`` may be shown to ``other``: equal scheme, host and port."""
-    return one.origin() == other.origin()
+    return _origin(one) == _origin(other)
 
 
 def next_url(seen: Sequence[URL], location: str) -> URL:
@@ -55,8 +55,12 @@ def refuse_leap(source: URL, target: URL) -> None:
         raise Unavailable(
             f"{source.authority} leads from https to plain http at {target.authority}; refused"
         )
-    if _is_local(target.host) and not _is_local(source.host or ""):
+    if _is_local(target.host.lower()) and not _is_local(source.host or ""):
         raise Unavailable(f"{source.authority} leads to the local address {target.host}; refused")
+
+
+def _origin(url: URL) -> tuple[str, str, int | None]:
+    return url.scheme, (url.host or "").lower(), url.port
 
 
 def _is_local(host: str) -> bool:

@@ -29,6 +29,8 @@ _MARGIN_S = 10.0
 """Remaining life at which a token is renewed, lest it expire on its way."""
 _MARGIN_SHARE = 0.2
 """The same as a share of the whole life, for short ones."""
+_MAX_LIFE_S = 10 * 86400.0
+"""A longer life is taken for a mistake."""
 _MAX_TOKENS = 4096
 _MAX_REPLY = 1 << 20
 
@@ -149,6 +151,7 @@ async def _parse(reply: Reply, challenge: BearerChallenge, endpoint: Endpoint) -
         tree: Any = json.loads(body)
         value = tree.get("token") or tree.get("access_token")
         life_s = float(tree.get("expires_in") or DEFAULT_LIFE_S)
+        life_s = life_s if 0 < life_s < _MAX_LIFE_S else DEFAULT_LIFE_S
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise Unavailable(f"{source} sent no token but something that is not its JSON") from None
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():

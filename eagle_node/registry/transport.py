@@ -37,7 +37,7 @@ class Request:
     headers: CIMultiDict[str] | Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | AsyncIterable[bytes] | None = field(default=None, repr=False)
     follow: bool = True
-    """Whether to follow the redirects of a GET or HEAD."""
+    """Whether to follow the redirects of a GET or HEAD; those of other methods never are."""
 
     def authorized(self, authorization: str | None) -> Request:
         """The same with this ``Authorization``, or with none."""
@@ -159,7 +159,8 @@ class Transport:
         while True:
             response = await self._exchange(request)
             location = response.headers.get("Location")
-            if not request.follow or response.status not in REDIRECTS or location is None:
+            may_follow = request.follow and request.method in ("GET", "HEAD")
+            if not may_follow or response.status not in REDIRECTS or location is None:
                 return Reply(
                     response,
                     name=request.name,

@@ -1,0 +1,178 @@
+"""Who may read what, and for how long the origin's word counts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from eagle_node.base.digest import digest_of
+from eagle_node.base.errors import Denied, EagleError, Unavailable
+from eagle_node.registry.access import Access, AccessMemory, Grant
+from eagle_node.registry.names import BlobRef, Repository
+from eagle_node.registry.upstream import BlobInfo
+
+BLOB = BlobRef(Repository("r.test", "app"), digest_of(b"blob"))
+SAME_BLOB_ELSEWHERE = BlobRef(Repository("r.test", "other"), BLOB.digest)
+DOWN = Unavailable("origin is down")
+
+
+class Origin:
+    """An origin in memory: answers what it is told to, and counts."""
+
+    def __init__(self) -> None:
+        self.answer: BlobInfo | EagleError = BlobInfo(size=4)
+        self.asked: list[tuple[BlobRef, str | None]] = []
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
+        """What `answer` says, once `open`."""
+        self.asked.append((blob, authorization))
+        self.reached.set()
+        await self.open.wait()
+        if isinstance(self.answer, EagleError):
+            raise self.answer
+        return self.answer
+
+
+class Scene:
+    """A service with its origin, and the time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.origin = Origin()
+        self.memory = AccessMemory(300.0, 10.0, 3600.0, lambda: self.now, limit=8)
+        self.access = Access(self.origin, self.memory)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Fresh, with an origin that says yes."""
+    return Scene()
+
+
+def no(status: int) -> Denied:
+    """A refusal."""
+    return Denied(f"answered {status}", status=status, code="X", challenge="Basic", retry_after="1")
+
+
+async def test_a_yes_is_remembered_for_its_time(scene: Scene) -> None:
+    """Asked once per five minutes, not once per request."""
+    for _ in range(3):
+        assert await scene.access.check(BLOB, None) == Grant(size=4)
+    scene.now += 299.9
+    await scene.access.check(BLOB, None)
+    assert len(scene.origin.asked) == 1
+    scene.now += 0.1
+    await scene.access.check(BLOB, None)
+    assert len(scene.origin.asked) == 2
+
+
+async def test_a_word_is_for_one_reader_and_one_repository(scene: Scene) -> None:
+    """Another token, no token, or another repository is another question."""
+    for blob in (BLOB, SAME_BLOB_ELSEWHERE):
+        for authorization in (None, "", "none", "Bearer a", "Bearer b"):
+            await scene.access.check(blob, authorization)
+    assert len(scene.origin.asked) == 10
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_no_is_remembered_for_a_short_time(scene: Scene, status: int) -> None:
+    """With everything that the client needs to do better; then the origin is asked again."""
+    scene.origin.answer = no(status)
+    for _ in range(3):
+        with pytest.raises(Denied) as caught:
+            await scene.access.check(BLOB, None)
+        assert (caught.value.status, caught.value.challenge) == (status, "Basic")
+    assert len(scene.origin.asked) == 1
+    scene.now += 10
+    scene.origin.answer = BlobInfo(size=None)
+    assert await scene.access.check(BLOB, None) == Grant(size=None)
+
+
+@pytest.mark.parametrize("trouble", [DOWN, no(429)])
+async def test_while_the_origin_cannot_say_its_last_yes_counts(
+    scene: Scene, trouble: EagleError
+) -> None:
+    """Up to the stale limit, and it is marked; then the trouble is the answer."""
+    await scene.access.check(BLOB, None)
+    scene.origin.answer = trouble
+    scene.now += 301
+    assert await scene.access.check(BLOB, None) == Grant(size=4, stale=True)
+    scene.now += 3299
+    with pytest.raises(type(trouble)):
+        await scene.access.check(BLOB, None)
+
+
+async def test_nobody_gets_a_stale_grant_on_anothers_yes(scene: Scene) -> None:
+    """An origin that is down opens nothing."""
+    await scene.access.check(BLOB, "Bearer a")
+    scene.origin.answer = DOWN
+    with pytest.raises(Unavailable):
+        await scene.access.check(BLOB, "Bearer b")
+
+
+async def test_a_no_ends_the_yes_for_good(scene: Scene) -> None:
+    """Rights that were taken away do not come back when the origin goes down."""
+    await scene.access.check(BLOB, None)
+    scene.now += 301
+    scene.origin.answer = no(403)
+    with pytest.raises(Denied):
+        await scene.access.check(BLOB, None)
+    scene.now += 11
+    scene.origin.answer = DOWN
+    with pytest.raises(Unavailable):
+        await scene.access.check(BLOB, None)
+
+
+async def test_a_fault_is_not_remembered(scene: Scene) -> None:
+    """The next request asks again: rate limits and outages say nothing about rights."""
+    for trouble in (DOWN, no(429), no(416)):
+        scene.origin.answer = trouble
+        with pytest.raises(type(trouble)):
+            await scene.access.check(BLOB, None)
+    scene.origin.answer = BlobInfo(size=4)
+    assert await scene.access.check(BLOB, None) == Grant(size=4)
+
+
+async def test_a_successful_fetch_is_a_yes(scene: Scene) -> None:
+    """No question after the origin has just delivered; a size that was known stays."""
+    scene.access.remember_yes(BLOB, "Bearer a", size=7)
+    scene.access.remember_yes(BLOB, "Bearer a")
+    assert await scene.access.check(BLOB, "Bearer a") == Grant(size=7)
+    assert scene.origin.asked == []
+
+
+async def test_many_who_ask_at_once_are_one_question(scene: Scene) -> None:
+    """A wave on one host costs the origin one request."""
+    scene.origin.open.clear()
+    async with asyncio.TaskGroup() as group:
+        checks = [group.create_task(scene.access.check(BLOB, None)) for _ in range(5)]
+        await scene.origin.reached.wait()
+        scene.origin.open.set()
+    assert {check.result() for check in checks} == {Grant(size=4)}
+    assert len(scene.origin.asked) == 1
+
+
+async def test_the_memory_is_bounded(scene: Scene) -> None:
+    """The least recently used word goes first."""
+    await scene.access.check(BLOB, None)
+    for number in range(7):
+        await scene.access.check(BLOB, f"Bearer {number}")
+    await scene.access.check(BLOB, None)
+    await scene.access.check(BLOB, "Bearer new")
+    assert len(scene.memory) == 8
+    asked = len(scene.origin.asked)
+    await scene.access.check(BLOB, None)
+    assert len(scene.origin.asked) == asked
+    await scene.access.check(BLOB, "Bearer 0")
+    assert len(scene.origin.asked) == asked + 1
+
+
+def test_a_key_tells_nothing_about_a_credential(scene: Scene) -> None:
+    """Hashed with a salt of the process, so a memory dump cannot be compared with known tokens."""
+    other = AccessMemory(1, 1, 1)
+    assert scene.memory.key(BLOB, "Bearer a") != other.key(BLOB, "Bearer a")
+    assert scene.memory.key(BLOB, "Bearer a").find(b"Bearer") == -1
