@@ -113,26 +113,22 @@ async def test_a_cancelled_caller_cancels_the_handler() -> None:
 
 async def test_a_seeder_that_dies_ends_the_stream_with_unavailable() -> None:
     """The reader is not left waiting when the server stops."""
-    async with (
-        MetaInfoClient(list) as client,
-        serving(Handler(REPLIES[0], hang=True)) as seeder,
-    ):
-        replies = client.fetch_from(seeder, REQUEST)
-        await anext(replies)
+    async with MetaInfoClient(list) as client:
+        async with serving(Handler(REPLIES[0], hang=True)) as seeder:
+            replies = client.fetch_from(seeder, REQUEST)
+            await anext(replies)
         with pytest.raises(Unavailable):
             await asyncio.wait_for(anext(replies), 5)
 
 
 async def test_closing_the_client_ends_its_streams() -> None:
     """A reader gets `Unavailable`, not a cancellation that nobody asked for."""
-    async with (
-        serving(Handler(REPLIES[0], hang=True)) as seeder,
-        MetaInfoClient(list) as client,
-    ):
-        replies = client.fetch_from(seeder, REQUEST)
-        await anext(replies)
-        reader = asyncio.ensure_future(anext(replies))
-        await asyncio.sleep(0)
+    async with serving(Handler(REPLIES[0], hang=True)) as seeder:
+        async with MetaInfoClient(list) as client:
+            replies = client.fetch_from(seeder, REQUEST)
+            await anext(replies)
+            reader = asyncio.ensure_future(anext(replies))
+            await asyncio.sleep(0)
         with pytest.raises(Unavailable):
             await asyncio.wait_for(reader, 5)
 
@@ -170,11 +166,9 @@ async def test_a_seeder_that_comes_back_is_reached_at_once(refusing: Address) ->
 
 async def test_a_restarted_seeder_is_reached_again() -> None:
     """A channel whose connection was lost connects anew."""
-    async with (
-        MetaInfoClient(list) as client,
-        serving(Handler(*REPLIES)) as seeder,
-    ):
-        await _collect(client.fetch_from(seeder, REQUEST))
+    async with MetaInfoClient(list) as client:
+        async with serving(Handler(*REPLIES)) as seeder:
+            await _collect(client.fetch_from(seeder, REQUEST))
         async with serving(Handler(*REPLIES), port=seeder.port):
             assert await _collect(client.fetch_from(seeder, REQUEST)) == list(REPLIES)
 
