@@ -1,0 +1,172 @@
+"""The nodes' side of the tracker's JSON calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.errors import Unavailable
+from eagle_node.base.rendezvous import ranked
+from eagle_node.runtime.clock import Clock, monotonic
+from eagle_node.tracker.fields import Malformed
+from eagle_node.tracker.schema import (
+    Advert,
+    Plan,
+    PlanRequest,
+    parse_advert_reply,
+    parse_plan,
+    render_advert,
+    render_plan_request,
+)
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+log = logging.getLogger(__name__)
+
+_FIRST_BACKOFF_S = 1.0
+_LAST_BACKOFF_S = 60.0
+
+
+@dataclass(slots=True)
+class _Standing:
+    """How a tracker has behaved towards us."""
+
+    failures: int = 0
+    """Calls in a row that failed."""
+    rest_until: float = 0.0
+    """Asked for plans only after the others, and not told of adverts, until then."""
+    behind: bool = True
+    """Lacks an advert that we sent, or never had a full one."""
+
+    def failed(self, now: float) -> None:
+        """Rest, twice as long each time."""
+        pause = min(_LAST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(self.failures, 10))
+        self.failures += 1
+        self.rest_until = now + pause
+
+    def answered(self) -> None:
+        """Trusted again."""
+        self.failures, self.rest_until = 0, 0.0
+
+
+class TrackerClient:
+    """Calls the trackers whose base URLs ``trackers`` gives at the time; ``async with`` closes it.
+
+    ``open_session`` makes the HTTP session (TLS, connection limits); its connections are kept.
+    Every call to one tracker has ``timeout_s`` seconds.
+    """
+
+    def __init__(
+        self,
+        trackers: Callable[[], Sequence[str]],
+        *,
+        open_session: Callable[[], ClientSession] | None = None,
+        timeout_s: float = 2.0,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._trackers = trackers
+        self._open_session = open_session or _open_session
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._session: ClientSession | None = None
+        self._standings: dict[str, _Standing] = {}
+
+    async def __aenter__(self) -> Self:
+        self._session = self._open_session()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def order(self, digest: Digest) -> list[str]:
+        """Trackers in the order to ask about ``digest``: all nodes ask the same one first."""
+        now = self._clock()
+        return sorted(
+            ranked(digest, self._urls()), key=lambda url: self._standing(url).rest_until > now
+        )
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Peers for a blob; `Unavailable` when no tracker answers."""
+        body = render_plan_request(request)
+        errors = []
+        for url in self.order(request.digest):
+            try:
+                return parse_plan(await self._call(url, "/v1/plan", body))
+            except (Unavailable, Malformed) as error:
+                errors.append(str(error))
+        raise Unavailable("no tracker answers: " + ("; ".join(errors) or "none is known"))
+
+    async def advertise(self, advert: Advert) -> bool:
+        """Tell all trackers what this node holds; `Unavailable` when none takes it.
+
+        True asks for a full advert: a tracker has missed something, or does not know this node.
+        Trackers that rest after failures are left out; they ask for a full one once they are back.
+        """
+        now, body = self._clock(), render_advert(advert)
+        urls = self._urls()
+        for url in urls.difference(awake := {u for u in urls if self._awake(u, now)}):
+            self._standing(url).behind = True
+        answers = await asyncio.gather(*(self._tell(url, advert.full, body) for url in awake))
+        if not any(answers):
+            raise Unavailable("no tracker takes adverts: " + (", ".join(urls) or "none is known"))
+        return any(self._standing(url).behind for url in urls if self._awake(url, now))
+
+    async def _tell(self, url: str, full: bool, body: bytes) -> bool:
+        standing = self._standing(url)
+        try:
+            reply = parse_advert_reply(await self._call(url, "/v1/advertise", body))
+        except (Unavailable, Malformed):
+            standing.behind = True
+            return False
+        standing.behind = not full and (standing.behind or reply.want_full)
+        return True
+
+    async def _call(self, url: str, path: str, body: bytes) -> bytes:
+        from aiohttp import ClientError, ClientTimeout
+
+        assert self._session is not None, "used outside of its `async with`"
+        standing, headers = self._standing(url), {"Content-Type": "application/json"}
+        timeout = ClientTimeout(total=self._timeout_s)
+        try:
+            async with self._session.post(
+                url + path, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                answer = await response.read()
+        except (ClientError, TimeoutError) as error:
+            self._fail(url, str(error) or type(error).__name__)
+            raise Unavailable(f"tracker {url}: {error or type(error).__name__}") from error
+        if response.status != 200:
+            self._fail(url, f"status {response.status}")
+            raise Unavailable(f"tracker {url}: status {response.status}: {answer[:200]!r}")
+        if standing.failures:
+            log.info("tracker %s answers again", url)
+        standing.answered()
+        return answer
+
+    def _fail(self, url: str, why: str) -> None:
+        standing = self._standing(url)
+        if not standing.failures:
+            log.warning("tracker %s does not answer: %s", url, why)
+        standing.failed(self._clock())
+
+    def _awake(self, url: str, now: float) -> bool:
+        return self._standing(url).rest_until <= now
+
+    def _urls(self) -> set[str]:
+        return {url.rstrip("/") for url in self._trackers()}
+
+    def _standing(self, url: str) -> _Standing:
+        return self._standings.setdefault(url, _Standing())
+
+
+def _open_session() -> ClientSession:
+    from aiohttp import ClientSession, DummyCookieJar
+
+    return ClientSession(cookie_jar=DummyCookieJar())

@@ -1,0 +1,101 @@
+"""The tracker without HTTP: keeps the table and the machine in step."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.ids import InfoHash
+from eagle_node.config.tree import TrackerConfig
+from eagle_node.runtime.clock import Clock
+from eagle_node.runtime.tasks import TaskSet
+from eagle_node.tracker.machine import Machine, Torrent, WaveKey
+from eagle_node.tracker.schema import Advert, Holder, Plan, PlanRequest, address_of
+from eagle_node.tracker.table import HoldingTable
+from eagle_node.tracker.wire import Announce, SwarmPeer, Tally
+
+_SWEEPS = 4
+"""Looks for nodes that are gone, per interval."""
+
+
+class Directory:
+    """Who holds what, and who should take it from whom."""
+
+    def __init__(self, config: TrackerConfig, database_path: Path | None, clock: Clock) -> None:
+        self._interval_s = config.interval_s
+        self._clock = clock
+        self._table = HoldingTable(database_path)
+        self._machine = Machine(interval_s=config.interval_s)
+        self._order = asyncio.Lock()
+        """Held while table and machine take in the same thing, so that they do so in one order."""
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._table)
+            self._machine.restore(await self._table.nodes(), self._clock())
+            tasks = await stack.enter_async_context(TaskSet())
+            tasks.spawn(self._sweep(), name="tracker expiry")
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Peers for a node that downloads a blob, its parent first."""
+        await self._load((request.node.group, request.digest), request.size)
+        return self._machine.plan(request, self._clock())
+
+    async def advertise(self, advert: Advert) -> bool:
+        """Take in what a node holds; whether it should say everything that it holds."""
+        async with self._order:
+            await self._table.apply(advert)
+            return self._machine.advertise(advert, self._clock())
+
+    async def holders(self, digest: Digest, group: str) -> list[Holder]:
+        """The live nodes of ``group`` that have a blob, or parts of it."""
+        found = []
+        for row in await self._table.holders(digest):
+            node = self._machine.node(row.node_id)
+            if node is not None and node.group == group:
+                found.append(Holder(peer=address_of(node), have=row.have))
+        return found
+
+    async def announce(self, announce: Announce) -> tuple[list[SwarmPeer], Tally] | None:
+        """Peers for a BitTorrent client, nearest first; None for a torrent that nobody holds."""
+        torrent = await self._table.torrent(announce.info_hash)
+        if torrent is None:
+            return None
+        await self._load((self._machine.group_of(announce), torrent.digest), torrent.size)
+        return self._machine.announce(announce, torrent, self._clock())
+
+    async def scrape(self, info_hash: InfoHash) -> Tally | None:
+        """How many have a torrent in the unnamed group; None for one that nobody holds."""
+        torrent: Torrent | None = await self._table.torrent(info_hash)
+        if torrent is None:
+            return None
+        await self._load(("", torrent.digest), torrent.size)
+        return self._machine.scrape(torrent, "")
+
+    async def expire(self) -> None:
+        """Forget nodes and strangers that missed two intervals."""
+        async with self._order:
+            if gone := self._machine.expire(self._clock()):
+                await self._table.forget(gone)
+
+    async def _load(self, key: WaveKey, size: int) -> None:
+        if self._machine.is_loaded(key):
+            return
+        async with self._order:
+            if not self._machine.is_loaded(key):
+                rows = await self._table.holders(key[1])
+                self._machine.load(key, size, rows, self._clock())
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval_s / _SWEEPS)
+            await self.expire()

@@ -1,0 +1,235 @@
+"""The tracker's live state: nodes, waves and strangers. No IO; time is an argument.
+
+What outlives a restart is in the table; the caller writes it there before it tells the machine, and
+loads a wave (`load`) before it asks for a plan or an announce of its blob.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.ids import InfoHash, NodeId
+from eagle_node.base.rendezvous import ranked
+from eagle_node.tracker.distance import Place, distance, place_of
+from eagle_node.tracker.health import Known
+from eagle_node.tracker.schema import Advert, NodeInfo, Plan, PlanRequest, address_of
+from eagle_node.tracker.strangers import Strangers
+from eagle_node.tracker.wave import Wave
+from eagle_node.tracker.wire import Announce, Event, SwarmPeer, Tally
+
+WaveKey = tuple[str, Digest]
+"""Group and blob: groups do not see each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Torrent:
+    """What an info-hash stands for."""
+
+    info_hash: InfoHash
+    digest: Digest
+    size: int
+    """Bytes of the whole blob."""
+    segment: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRow:
+    """A holding as the table gives it."""
+
+    node_id: NodeId
+    have: bytes | None
+
+
+class Machine:
+    """Nodes that miss two intervals disappear, with everything that is known of them."""
+
+    def __init__(self, *, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._nodes: dict[NodeId, Known] = {}
+        self._addresses: dict[tuple[str, int], NodeId] = {}
+        """Swarm listeners of the nodes: tells their announces from strangers'."""
+        self._seeders: set[NodeId] = set()
+        self._waves: dict[WaveKey, Wave] = {}
+        self._waves_of: dict[NodeId, set[WaveKey]] = {}
+        """In which waves a node is a source; every node has an entry."""
+        self._strangers = Strangers()
+
+    def restore(self, nodes: Iterable[NodeInfo], now: float) -> None:
+        """Nodes of a former run; they have two intervals to call."""
+        for node in nodes:
+            self._register(node, now)
+
+    def is_loaded(self, key: WaveKey) -> bool:
+        """Whether the holders of a blob are in memory."""
+        return key in self._waves
+
+    def load(self, key: WaveKey, size: int, rows: Iterable[HeldRow], now: float) -> None:
+        """Take in all holders of a blob."""
+        self._waves[key] = Wave(size, now)
+        for row in rows:
+            known = self._nodes.get(row.node_id)
+            if known is not None and known.info.group == key[0]:
+                self._hold(key, known, row.have, now)
+
+    def plan(self, request: PlanRequest, now: float) -> Plan:
+        """Peers for a node that downloads a loaded blob, its parent first."""
+        known, _ = self._register(request.node, now)
+        key = (request.node.group, request.digest)
+        wave = self._waves[key]
+        if not wave.has_seeder:
+            self._expect_seeder(key, known)
+        self._waves_of[request.node.node_id].add(key)
+        peers = wave.join(known, frozenset(request.failed), now)
+        return Plan(peers=tuple(address_of(peer) for peer in peers), interval_s=self._interval_s)
+
+    def advertise(self, advert: Advert, now: float) -> bool:
+        """Take in what a node holds; whether the node should say everything that it holds."""
+        known, strange = self._register(advert.node, now)
+        node_id, group = advert.node.node_id, advert.node.group
+        gone = {(group, digest) for digest in advert.dropped}
+        if advert.full:
+            recent = now - self._interval_s
+            gone |= {
+                key
+                for key in self._waves_of[node_id] - {(group, held.digest) for held in advert.held}
+                if not self._waves[key].is_downloading(node_id, recent)
+            }
+        for key in gone & self._waves_of[node_id]:
+            self._drop(key, node_id)
+        for held in advert.held:
+            if (key := (group, held.digest)) in self._waves:
+                self._hold(key, known, held.have, now)
+        return strange and not advert.full
+
+    def announce(
+        self, announce: Announce, torrent: Torrent, now: float
+    ) -> tuple[list[SwarmPeer], Tally]:
+        """Peers for a BitTorrent client, nearest first, and how many there are."""
+        node_id = self._addresses.get((announce.host, announce.port))
+        if node_id is None:
+            self._strangers.announce(announce, now)
+        known = self._nodes[node_id].info if node_id else None
+        place = place_of(known) if known else Place(announce.host)
+        wave = self._waves[(self.group_of(announce), torrent.digest)]
+        wave.used = now
+        peers = {
+            (s.peer.host, s.peer.port): s.peer
+            for s in self._strangers.peers(torrent.info_hash)
+            if announce.left or not s.complete
+        }
+        places = {at: Place(peer.host) for at, peer in peers.items()}
+        holders = list(wave.holding(torrent.segment))
+        for node in holders if announce.left else ():
+            at = node.host, node.port
+            peers[at], places[at] = SwarmPeer(host=node.host, port=node.port), place_of(node)
+        peers.pop((announce.host, announce.port), None)
+        wanted = 0 if announce.event is Event.STOPPED else announce.wanted
+        nearest = heapq.nsmallest(wanted, peers, key=lambda at: (distance(places[at], place), at))
+        strangers = self._strangers.tally(torrent.info_hash)
+        tally = replace(strangers, complete=strangers.complete + len(holders))
+        return [peers[at] for at in nearest], tally
+
+    def scrape(self, torrent: Torrent, group: str) -> Tally:
+        """How many have a torrent of a loaded blob, and how many strangers are getting it."""
+        strangers = self._strangers.tally(torrent.info_hash)
+        holders = sum(1 for _ in self._waves[(group, torrent.digest)].holding(torrent.segment))
+        return replace(strangers, complete=strangers.complete + holders)
+
+    def group_of(self, announce: Announce) -> str:
+        """The group that an announcing client belongs to; strangers are in the unnamed one."""
+        node_id = self._addresses.get((announce.host, announce.port))
+        return self._nodes[node_id].info.group if node_id else ""
+
+    def node(self, node_id: NodeId) -> NodeInfo | None:
+        """A live node."""
+        known = self._nodes.get(node_id)
+        return known.info if known else None
+
+    def expire(self, now: float) -> list[NodeId]:
+        """Forget who missed two intervals, and waves that nobody asks for; the nodes forgotten."""
+        before = now - 2 * self._interval_s
+        gone = [node_id for node_id, known in self._nodes.items() if known.seen < before]
+        for node_id in gone:
+            self._leave(node_id)
+            self._forget(self._nodes.pop(node_id).info)
+            del self._waves_of[node_id]
+        self._strangers.expire(before)
+        for key, wave in list(self._waves.items()):
+            if wave.used < before and not wave.downloading:
+                for node_id in wave:
+                    self._waves_of[node_id].discard(key)
+                del self._waves[key]
+        return gone
+
+    def check(self) -> None:
+        """Assert that waves, their sources and the nodes agree."""
+        assert self._nodes.keys() == self._waves_of.keys()
+        assert self._seeders == {n for n, known in self._nodes.items() if known.info.seeder}
+        for (host, port), node_id in self._addresses.items():
+            assert (self._nodes[node_id].info.host, self._nodes[node_id].info.port) == (host, port)
+        for node_id, keys in self._waves_of.items():
+            assert all(node_id in self._waves[key] for key in keys)
+            assert all(key[0] == self._nodes[node_id].info.group for key in keys)
+        for key, wave in self._waves.items():
+            wave.check()
+            assert len(wave) == sum(key in keys for keys in self._waves_of.values())
+
+    def parent_of(self, node: NodeInfo, digest: Digest) -> NodeId | None:
+        """Whom ``node`` takes a blob from."""
+        wave = self._waves.get((node.group, digest))
+        return wave.parent_of(node.node_id) if wave else None
+
+    def _register(self, info: NodeInfo, now: float) -> tuple[Known, bool]:
+        """The node, heard of now; whether it was unknown, or known with other properties."""
+        known = self._nodes.get(info.node_id)
+        if known is None:
+            known = self._nodes[info.node_id] = Known(info, now)
+            self._waves_of[info.node_id] = set()
+            self._remember(info)
+            return known, True
+        known.seen = now
+        if known.info == info:
+            return known, False
+        self._leave(info.node_id)
+        self._forget(known.info)
+        known.info = info
+        self._remember(info)
+        return known, True
+
+    def _remember(self, info: NodeInfo) -> None:
+        self._addresses[(info.host, info.port)] = info.node_id
+        if info.seeder:
+            self._seeders.add(info.node_id)
+
+    def _forget(self, info: NodeInfo) -> None:
+        self._seeders.discard(info.node_id)
+        if self._addresses.get((info.host, info.port)) == info.node_id:
+            del self._addresses[(info.host, info.port)]
+
+    def _hold(self, key: WaveKey, known: Known, have: bytes | None, now: float) -> None:
+        self._waves[key].hold(known, have, now)
+        self._waves_of[known.info.node_id].add(key)
+
+    def _drop(self, key: WaveKey, node_id: NodeId) -> None:
+        self._waves[key].drop(node_id)
+        self._waves_of[node_id].discard(key)
+
+    def _leave(self, node_id: NodeId) -> None:
+        for key in list(self._waves_of[node_id]):
+            self._drop(key, node_id)
+
+    def _expect_seeder(self, key: WaveKey, joiner: Known) -> None:
+        """The seeder that the digest's rendezvous hash selects will have the blob soon."""
+        group, digest = key
+        seeders = [
+            node_id
+            for node_id in self._seeders
+            if (known := self._nodes[node_id]).info.group == group and known is not joiner
+        ]
+        for node_id in ranked(digest, seeders)[:1]:
+            if NodeId(node_id) not in self._waves[key]:
+                self._waves[key].expect(self._nodes[NodeId(node_id)])
+                self._waves_of[NodeId(node_id)].add(key)
