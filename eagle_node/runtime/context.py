@@ -1,8 +1,8 @@
-"""What a task works for: carried by the task's context, read by log lines and outgoing requests."""
+"""What a request carries through every part that works for it."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Id of the client request under way; empty outside of one."""
+"""Identifier of the client request being served, from proxy to seeder to origin; empty: none."""
