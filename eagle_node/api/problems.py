@@ -1,0 +1,51 @@
+"""Errors as problem documents (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from eagle_node.api.codec import to_json
+from eagle_node.api.schema import Problem
+from eagle_node.base.errors import EagleError
+
+CONTENT_TYPE = "application/problem+json"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def problem_response(
+    request: web.Request,
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    extensions: Mapping[str, object] | None = None,
+) -> web.Response:
+    """The answer to ``request`` that tells ``detail``; ``extensions`` are further members (3.2)."""
+    problem = Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.path,
+    )
+    text = json.dumps({**to_json(problem), **(extensions or {})})
+    return web.Response(text=text, status=status, content_type=CONTENT_TYPE, headers=headers)
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn refusals of the router, and errors of ours, into problem documents."""
+    try:
+        return await handler(request)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        detail = f"{request.path} does not take {request.method}, only {allowed}"
+        return problem_response(request, error.status, detail, headers={"Allow": allowed})
+    except web.HTTPNotFound as error:
+        return problem_response(request, error.status, f"there is no {request.path} here")
+    except EagleError as error:
+        return problem_response(request, 503, str(error))

@@ -1,0 +1,95 @@
+"""Loading: flag > environment > file > default, then what only several options together tell.
+
+The highest source that sets an option wins as a whole; lists are not joined.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eagle_node.base.errors import UsageError
+from eagle_node.config.options import ENVIRONMENT_PREFIX, OPTIONS
+from eagle_node.config.roles import automatic_roles, check_roles
+from eagle_node.config.sources import Settings, from_environment, from_flags
+from eagle_node.config.toml_file import read_file
+from eagle_node.config.tree import Config
+
+FILE_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
+"""Names the configuration file when ``--config`` does not."""
+ROOT_DATA_DIR = Path("/var/lib/eagle-node")
+
+
+def load(
+    flags: Mapping[str, Sequence[str]], *, file: str | None, environment: Mapping[str, str]
+) -> Config:
+    """The configuration of one node, valid as a whole; `UsageError` names what is not, and where.
+
+    ``flags`` holds the texts given on the command line by option name, ``file`` the path given
+    with ``--config``.
+    """
+    file = file or environment.get(FILE_VARIABLE) or None
+    layers: list[Settings] = [from_flags(flags), from_environment(environment)]
+    if file is not None:
+        layers.append(read_file(Path(file)))
+    settings = {name: value for layer in reversed(layers) for name, value in layer.items()}
+    return assemble(settings, default_data_dir=_default_data_dir(environment))
+
+
+def assemble(settings: Settings, *, default_data_dir: Path) -> Config:
+    """The tree that ``settings`` make of the defaults."""
+    _refuse_election(settings)
+    config = replaced(Config(), "node.data_dir", default_data_dir)
+    for name, setting in settings.items():
+        for target in OPTIONS[name].targets if setting.value is not None else ():
+            config = replaced(config, target, setting.value)
+    if "role" not in settings or settings["role"].value is None:
+        config = replaced(config, "node.roles", automatic_roles(config))
+    check_roles(config)
+    _check_registries(config)
+    return config
+
+
+def replaced(config: Config, target: str, value: object) -> Config:
+    """``config`` with the field at the dotted path ``target`` set to ``value``."""
+    changed: Config = _replaced(config, target, value)
+    return changed
+
+
+def _refuse_election(settings: Settings) -> None:
+    for name in ("join", "vip"):
+        if name in settings:
+            raise UsageError(
+                f"{settings[name].where}: needs roles elected by the cluster, which this version "
+                "does not have; pin them with --seeder and --tracker"
+            )
+
+
+def _check_registries(config: Config) -> None:
+    seen: set[str] = set()
+    for registry in config.proxy.registries:
+        if registry.name in seen:
+            raise UsageError(f"registry {registry.name} is configured twice; keep one")
+        seen.add(registry.name)
+        if (registry.client_cert_file is None) != (registry.client_key_file is None):
+            raise UsageError(
+                f"registry {registry.name}: client-cert-file and client-key-file go together"
+            )
+
+
+def _default_data_dir(environment: Mapping[str, str]) -> Path:
+    if os.geteuid() == 0:
+        return ROOT_DATA_DIR
+    base = environment.get("XDG_DATA_HOME", "")
+    home = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
+    return home / "eagle-node"
+
+
+def _replaced(part: Any, target: str, value: object) -> Any:
+    name, _, rest = target.partition(".")
+    return dataclasses.replace(
+        part, **{name: _replaced(getattr(part, name), rest, value) if rest else value}
+    )
