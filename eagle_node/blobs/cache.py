@@ -102,9 +102,17 @@ class Cache:
         """Committed blobs, most recently used last."""
         return dict(sorted(self._residents.items(), key=lambda item: item[1].used))
 
-    def arrival(self, digest: Digest) -> Arrival | None:
-        """The blob on its way, if it is."""
-        return self._arrivals.get(digest)
+    def arrivals(self) -> dict[Digest, Arrival]:
+        """Blobs on their way."""
+        return dict(self._arrivals)
+
+    def check_room(self) -> None:
+        """Raise `NoSpace` when not even a byte could be taken in."""
+        if self._config.reserve and self._free() < self._config.reserve and not self._residents:
+            raise NoSpace(
+                f"the disk of {self._root} has {format_size(self._free())} free, less than the "
+                f"reserve of {format_size(self._config.reserve)} (--cache-reserve)"
+            )
 
     def resumable(self, digest: Digest) -> int | None:
         """Size of a blob of which verified segments were kept; None when there are none."""

@@ -117,6 +117,8 @@ class SwarmConfig:
     """Segments of one blob that download at a time."""
     stall_s: float = 3.0
     """Seconds without progress after which a source is replaced."""
+    most_torrents: int = 4000
+    """Segments that are offered at a time; older blobs wait until they are used again."""
     unchoke_slots: int = 64
     """Peers that may download from this node at a time."""
 

@@ -38,25 +38,24 @@ class Advertiser:
         self._interval_s = interval_s
         self._sent: dict[Digest, Holding] = {}
         self._reachable = True
+        self._full_due = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        full_due = alive_due = 0.0
+        alive_due = 0.0
         while True:
             now = loop.time()
             held = holdings(self._transfers.seeded(), self._transfers.running())
-            full = now >= full_due
+            full = now >= self._full_due
             advert = self._advert(held, full=full)
             if full or advert.held or advert.dropped or now >= alive_due:
+                if full:
+                    spread = random.uniform(0.5, 1.0)
+                    self._full_due = now + _FULL_EVERY * self._interval_s * spread
                 if await self._send(advert):
                     self._sent = held
                     alive_due = now + self._interval_s / 2
-                    if full:
-                        spread = random.uniform(0.5, 1.0)
-                        full_due = now + _FULL_EVERY * self._interval_s * spread
-                else:
-                    full_due = 0.0
             await asyncio.sleep(_BATCH_S)
 
     def _advert(self, held: Mapping[Digest, Holding], *, full: bool) -> Advert:
@@ -66,11 +65,13 @@ class Advertiser:
 
     async def _send(self, advert: Advert) -> bool:
         try:
-            await self._tracker.advertise(advert)
+            if await self._tracker.advertise(advert):
+                self._full_due = 0.0
         except Unavailable as error:
             if self._reachable:
                 log.warning("no tracker takes adverts: %s", error)
             self._reachable = False
+            self._full_due = 0.0
             return False
         if not self._reachable:
             log.info("trackers take adverts again")

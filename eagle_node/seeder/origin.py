@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from eagle_node.base.errors import EagleError, NoSpace, Unavailable
+from eagle_node.blobs.segments import Segment
 from eagle_node.config.tree import SeederConfig
 from eagle_node.runtime.tasks import first_error
 from eagle_node.seeder.writer import SegmentWriter
@@ -26,7 +27,9 @@ _RETRIES_UNBEGUN = 1
 """A source that has not sent a byte yet is not worth waiting for: there may be others."""
 _MOST_LANES = 4
 _SOON = 8 << 20
-"""Bytes ahead of a lane that it is trusted to reach in time."""
+"""Bytes ahead of a lane that it is trusted to bring in time ..."""
+_SOON_SEGMENTS = 2
+"""... and segments, however large."""
 
 
 class ByteStream(Protocol):
@@ -63,8 +66,8 @@ class InOrderFill:
                 if not transfer.begun:
                     await asyncio.wait([transfer.opened])
                 while transfer.begun and self._lanes:
-                    urgent = self._out_of_reach(transfer)
-                    if urgent is not None:
+                    urgent = self._out_of_reach(transfer, self._lanes)
+                    if urgent is not None and len(self._lanes) < _MOST_LANES:
                         group.create_task(self._lane(transfer, urgent), name="lane")
                     await transfer.arrival.changed()
         except* EagleError as errors:
@@ -74,14 +77,18 @@ class InOrderFill:
         """Whether a lane is writing segment ``index``."""
         return any(lane.index == index for lane in self._lanes)
 
-    def _out_of_reach(self, transfer: Transfer) -> int | None:
-        if len(self._lanes) >= _MOST_LANES:
-            return None
-        segments = transfer.arrival.layout.segments
+    def next_for(self, transfer: Transfer, lane: _Lane) -> int | None:
+        """Where a lane that has ended its run goes on; None when the others suffice."""
+        others = self._lanes - {lane}
+        if others:
+            return self._out_of_reach(transfer, others)
+        return next(iter(transfer.arrival.missing()), None)
+
+    def _out_of_reach(self, transfer: Transfer, lanes: set[_Lane]) -> int | None:
+        """A segment that a reader needs next and that none of ``lanes`` will bring soon."""
+        layout = transfer.arrival.layout
         for index in transfer.arrival.urgent():
-            start = segments[index].start
-            near = any(0 <= start - lane.offset <= _SOON for lane in self._lanes)
-            if not near and not self.claimed(index):
+            if not any(lane.reaches(layout.segments[index]) for lane in lanes):
                 return index
         return None
 
@@ -107,6 +114,13 @@ class _Lane:
         """Segment being written, or about to be."""
         self.offset = 0
         """Next byte of the blob that this lane will write."""
+
+    def reaches(self, segment: Segment) -> bool:
+        """Whether this lane writes ``segment``, or will soon."""
+        if self.index is None:
+            return False
+        ahead = segment.start - self.offset
+        return 0 <= segment.index - self.index <= _SOON_SEGMENTS or 0 <= ahead <= _SOON
 
     async def run(self, source: ByteSource, retries: int) -> None:
         """Until nothing is left for this lane; `Unavailable` after ``retries`` fruitless breaks."""
@@ -168,12 +182,10 @@ class _Lane:
         return index in self._transfer.arrival.missing()
 
     def _choose(self) -> bool:
-        """Move to the first segment that is missing and that no lane writes."""
-        missing = self._transfer.arrival.missing()
-        if self.index not in missing:
+        """Move to where bytes are missing that no other lane brings."""
+        if self.index not in self._transfer.arrival.missing():
             self.index = None
-            free = (index for index in missing if not self._fill.claimed(index))
-            self.index = next(free, None)
+            self.index = self._fill.next_for(self._transfer, self)
         if self.index is None:
             return False
         self.offset = self._transfer.arrival.layout.segments[self.index].start

@@ -32,6 +32,7 @@ Observer = Callable[[TorrentEvent], None]
 
 _LISTEN_TIMEOUT_S = 5.0
 _STATUS_INTERVAL_S = 0.5
+_REFRESH_S = 1.0
 _ENOSPC = 28
 
 
@@ -59,10 +60,12 @@ class Swarm:
         self._observers: dict[InfoHash, Observer] = {}
         self._handles: dict[InfoHash, Any] = {}
         self._active: set[InfoHash] = set()
+        self._flushing: set[InfoHash] = set()
         self._reader = self._writer = -1
         self._listening: asyncio.Future[int] | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._traffic_wanted_s = 2.0
+        self._refreshed: asyncio.Future[None] | None = None
         self.on_traffic: list[Callable[[Traffic], None]] = []
         self.port = 0
         """Where the swarm listens."""
@@ -163,6 +166,7 @@ class Swarm:
         handle = self._handles.pop(info_hash, None)
         self._observers.pop(info_hash, None)
         self._active.discard(info_hash)
+        self._flushing.discard(info_hash)
         if handle is not None and self._session is not None:
             self._session.remove_torrent(handle)
 
@@ -176,8 +180,15 @@ class Swarm:
         self._session.apply_settings({"upload_rate_limit": upload, "download_rate_limit": download})
 
     def watch_traffic(self, interval_s: float) -> None:
-        """Report traffic this often while anything moves."""
+        """Report traffic this often while there are torrents."""
         self._traffic_wanted_s = interval_s
+
+    async def refresh_traffic(self) -> None:
+        """Return once listeners have totals that are newer than this call."""
+        if self._refreshed is None:
+            self._refreshed = asyncio.get_running_loop().create_future()
+        self._session.post_session_stats()
+        await asyncio.wait([self._refreshed], timeout=_REFRESH_S)
 
     def _parameters(self, metainfo: bytes, directory: Path) -> Any:
         parameters = lt.load_torrent_buffer(metainfo)
@@ -234,10 +245,12 @@ class Swarm:
         """Turn an alert into an event of ours at once: it is invalid after the next pop."""
         match alert:
             case lt.torrent_finished_alert():
-                info_hash = _info_hash(alert.handle)
-                self._active.discard(info_hash)
-                alert.handle.unset_flags(lt.torrent_flags.update_subscribe)
-                self._tell(TorrentFinished(info_hash))
+                self._flush(_info_hash(alert.handle))
+            case lt.cache_flushed_alert():
+                flushed = _info_hash(alert.handle)
+                if flushed in self._flushing:
+                    self._flushing.discard(flushed)
+                    self._tell(TorrentFinished(flushed))
             case lt.state_update_alert():
                 for status in alert.status:
                     self._progressed(status)
@@ -262,14 +275,23 @@ class Swarm:
         if info_hash not in self._active:
             return
         if status.is_seeding:
-            self._active.discard(info_hash)
-            self._tell(TorrentFinished(info_hash))
+            self._flush(info_hash)
             return
         self._tell(
             TorrentProgressed(
                 info_hash, status.total_done, status.total_payload_download, status.num_peers
             )
         )
+
+    def _flush(self, info_hash: InfoHash) -> None:
+        """A download is complete and verified, but its last blocks may not be in the file yet."""
+        if info_hash not in self._active:
+            return
+        self._active.discard(info_hash)
+        self._flushing.add(info_hash)
+        handle = self._handles[info_hash]
+        handle.unset_flags(lt.torrent_flags.update_subscribe)
+        handle.flush_cache()
 
     def _traffic(self, values: dict[str, int]) -> None:
         overhead = ("ip_overhead_bytes", "bytes")
@@ -281,6 +303,9 @@ class Swarm:
         )
         for listener in self.on_traffic:
             listener(traffic)
+        if self._refreshed is not None:
+            self._refreshed.set_result(None)
+            self._refreshed = None
 
     def _listen_failed(self, alert: Any) -> None:
         """IPv6 may be missing on this machine; the first address may not."""

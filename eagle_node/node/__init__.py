@@ -1,0 +1,11 @@
+"""The composition root: builds every part of a node from its configuration, and runs them.
+
+``identity``  who this node is and where others reach it
+``parts``     builds the parts in order, wires their events, lists what runs
+``status``    what the control API tells about them
+``run``       start, serve until cancelled, stop in reverse
+"""
+
+from eagle_node.node.run import NodePorts, run_node
+
+__all__ = ["NodePorts", "run_node"]

@@ -1,0 +1,96 @@
+"""What the control API tells about a node's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eagle_node import __version__
+from eagle_node.api import schema
+from eagle_node.base.errors import NoSpace
+from eagle_node.blobs.cache import Cache
+from eagle_node.config.tree import Config
+from eagle_node.metrics.instruments import Metrics, by_label, total
+from eagle_node.runtime.clock import monotonic
+from eagle_node.swarm.session import Swarm
+from eagle_node.tracker.schema import NodeInfo
+
+
+class NodeStatus:
+    """The node as a `StatusSource`."""
+
+    def __init__(
+        self, *, config: Config, info: NodeInfo, metrics: Metrics, cache: Cache, swarm: Swarm
+    ) -> None:
+        self._config = config
+        self._info = info
+        self._metrics = metrics
+        self._cache = cache
+        self._swarm = swarm
+        self._started = monotonic()
+
+    async def status(self) -> schema.Status:
+        """The node's state; traffic of the swarm up to this moment."""
+        await self._swarm.refresh_traffic()
+        roles = tuple(sorted(self._config.node.roles))
+        info, zone = self._info, self._config.node.zone
+        return schema.Status(
+            node=schema.NodeStatus(
+                id=info.node_id,
+                address=info.host,
+                roles=roles,
+                zone=zone,
+                version=__version__,
+                uptime_s=round(monotonic() - self._started, 3),
+            ),
+            cluster=schema.ClusterStatus(
+                name=self._config.node.cluster,
+                leader=None,
+                term=0,
+                members=(
+                    schema.Member(
+                        id=info.node_id, address=info.host, state="alive", roles=roles, zone=zone
+                    ),
+                ),
+            ),
+            traffic=self._traffic(),
+            cache=schema.CacheStatus(
+                used_bytes=self._cache.used,
+                limit_bytes=self._cache.limit,
+                blobs=len(self._cache),
+            ),
+        )
+
+    async def blobs(self) -> schema.Blobs:
+        """Committed blobs by recency, then those on their way."""
+        rows = [
+            schema.BlobRow(digest=digest, size=resident.size, have_bytes=resident.size)
+            for digest, resident in self._cache.blobs().items()
+        ]
+        for digest, arrival in self._cache.arrivals().items():
+            have = sum(arrival.layout.segments[index].length for index in arrival.have)
+            size = arrival.layout.size
+            rows.append(schema.BlobRow(digest=digest, size=size, have_bytes=have))
+        return schema.Blobs(blobs=tuple(rows))
+
+    async def ready(self) -> Sequence[str]:
+        """Why the node cannot serve clients well now."""
+        try:
+            self._cache.check_room()
+        except NoSpace as error:
+            return [str(error)]
+        return []
+
+    def _traffic(self) -> schema.TrafficStatus:
+        metrics = self._metrics
+        served = by_label(metrics.served_bytes)
+        return schema.TrafficStatus(
+            origin_bytes=total(metrics.origin_bytes),
+            peer_download_bytes=total(metrics.peer_download_bytes),
+            peer_upload_bytes=total(metrics.peer_upload_bytes),
+            served_bytes=sum(served.values()),
+            served_from=schema.ServedFrom(
+                local=served.get("local", 0),
+                swarm=served.get("swarm", 0),
+                origin=served.get("origin", 0),
+            ),
+        )
