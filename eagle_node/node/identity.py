@@ -1,4 +1,4 @@
-"""Who a node is: its id, kept with its data; its address; which configured addresses are its own."""
+"""Who a node is: its id, kept with its data; its address; which addresses are its own."""
 
 from __future__ import annotations
 
