@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -234,7 +235,8 @@ def _reason(error: Exception) -> str:
         case aiohttp.ClientConnectorSSLError():
             return f"TLS failed: {error.os_error}"
         case aiohttp.ClientConnectorError():
-            return f"cannot connect: {error.os_error.strerror or error.os_error}"
+            number = error.os_error.errno
+            return f"cannot connect: {os.strerror(number) if number else error.os_error}"
         case aiohttp.ServerDisconnectedError():
             return "connection closed without an answer"
         case aiohttp.ClientPayloadError():
