@@ -249,6 +249,12 @@ _TUNING = (
         "time without progress after which a source is replaced (default: 3)",
     ),
     Option(
+        "swarm-torrents",
+        kinds.count(least=1),
+        ("swarm.most_torrents",),
+        "segments that are offered at a time; older blobs wait until used again (default: 4000)",
+    ),
+    Option(
         "unchoke-slots",
         kinds.count(least=1),
         ("swarm.unchoke_slots",),

@@ -1,0 +1,11 @@
+"""The command line: arguments in, exit codes and text for people out.
+
+``main``           the commands, and what their errors become
+``parser``         arguments and their help texts, made from the table of options
+``run``            a node until a signal stops it; ``logs`` its lines
+``status``         one screen about a running node
+``demo``           three nodes and a registry on this machine; ``demo_registry``, ``demo_image``,
+                   ``demo_node`` and ``demo_report`` are its parts
+
+Commands import what they need when they run, so that ``version`` and ``--help`` are quick.
+"""

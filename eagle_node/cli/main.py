@@ -1,0 +1,66 @@
+"""The entry point: one command, its errors as one line, its outcome as an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from eagle_node.base.errors import EagleError, UsageError
+from eagle_node.cli.exits import Exit
+from eagle_node.cli.parser import parse_arguments
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that ``argv`` (default: this process's arguments) names; its exit code."""
+    try:
+        return _run_command(argv)
+    except EagleError as error:
+        return _report(error)
+    except BaseExceptionGroup as group:
+        known = next((each for each in _leaves(group) if isinstance(each, EagleError)), None)
+        if known is None:
+            raise
+        return _report(known)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.FAILURE
+
+
+def _run_command(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = parse_arguments(argv)
+    except SystemExit:  # argparse has printed a help text; its errors are UsageErrors
+        return Exit.OK
+    match arguments.command:
+        case "run":
+            from eagle_node.cli.run import run
+
+            return run(arguments)
+        case "status":
+            from eagle_node.cli.status import show_status
+
+            return show_status(arguments)
+        case "demo":
+            from eagle_node.cli.demo import demo
+
+            return demo(arguments)
+        case _:
+            from eagle_node import __version__
+
+            print(f"eagle-node {__version__}")
+            return Exit.OK
+
+
+def _report(error: EagleError) -> int:
+    print(f"eagle-node: {error}", file=sys.stderr)
+    return Exit.USAGE if isinstance(error, UsageError) else Exit.FAILURE
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -1,0 +1,155 @@
+"""The command line's grammar, made from the table of options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from eagle_node.base.errors import UsageError
+from eagle_node.base.sizes import parse_size
+from eagle_node.cli import texts
+from eagle_node.config import kinds
+from eagle_node.config.load import FILE_VARIABLE
+from eagle_node.config.options import GROUPS, OPTIONS, Option
+from eagle_node.config.suggest import did_you_mean
+
+API_VARIABLE = "EAGLE_NODE_API"
+DEFAULT_API = "http://127.0.0.1:43003"
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises `UsageError` rather than exit, and keeps the names of its options."""
+
+    def __init__(self, *, prog: str, text: texts.Text | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            description=text.description if text else None,
+            epilog=text.epilog if text else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong, and where to read more."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+    def known_flags(self) -> list[str]:
+        """Every option of this command."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command and its arguments; `UsageError` when they are wrong.
+
+    The namespace holds ``command`` and what that command takes.
+    """
+    parser, commands = _build()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        command = commands[arguments.command]
+        hint = did_you_mean(unknown[0].partition("=")[0], command.known_flags())
+        command.error(f"unknown argument {unknown[0]}{hint}")
+    return arguments
+
+
+def given_options(arguments: argparse.Namespace) -> dict[str, list[str]]:
+    """The texts of the options that were used, by option name."""
+    values = vars(arguments)
+    return {name: values[name] for name in OPTIONS if values[name] is not None}
+
+
+def _build() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(prog="eagle-node", text=texts.MAIN)
+    adder = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", required=True, parser_class=Parser
+    )
+    commands = {
+        name: adder.add_parser(name, help=text.summary, text=text)
+        for name, text in (
+            ("run", texts.RUN),
+            ("status", texts.STATUS),
+            ("demo", texts.DEMO),
+            ("version", texts.VERSION),
+        )
+    }
+    _fill_run(commands["run"])
+    _fill_status(commands["status"])
+    _fill_demo(commands["demo"])
+    return parser, commands
+
+
+def _fill_run(parser: Parser) -> None:
+    parser.usage = "%(prog)s [--config FILE] [OPTION ...]"
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"TOML file with the options' names as keys (also {FILE_VARIABLE}; default: none)",
+    )
+    for heading, options in GROUPS.items():
+        group = parser.add_argument_group(heading)
+        for option in options:
+            _add_option(group, option)
+
+
+def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
+    help_text = option.help.replace("%", "%%")
+    if option.kind is kinds.SWITCH:
+        group.add_argument(
+            option.flag,
+            dest=option.name,
+            metavar=option.kind.metavar,
+            action="append",
+            nargs="?",
+            const="true",
+            help=help_text,
+        )
+    else:
+        group.add_argument(
+            option.flag,
+            dest=option.name,
+            metavar=option.kind.metavar,
+            action="append",
+            help=help_text,
+        )
+
+
+def _fill_status(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the document of /v1/status")
+    parser.add_argument(
+        "--api",
+        metavar="URL",
+        help=f"the node's control API (also {API_VARIABLE}; default: {DEFAULT_API})",
+    )
+
+
+def _fill_demo(parser: Parser) -> None:
+    parser.add_argument(
+        "--nodes", type=_node_count, default=3, metavar="N", help="how many (default: 3)"
+    )
+    parser.add_argument(
+        "--size",
+        type=_image_size,
+        default=48 << 20,
+        metavar="SIZE",
+        help="size of the image's layers together (default: 48M)",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the directory with the nodes' data and logs"
+    )
+
+
+def _node_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 50:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of nodes; write 1 to 50")
+    return int(text)
+
+
+def _image_size(text: str) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not 1 << 20 <= size <= 4 << 30:
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range; write 1M to 4G")
+    return size

@@ -1,0 +1,84 @@
+"""What ``--help`` teaches beside the options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eagle_node.config.options import ENVIRONMENT_PREFIX
+
+EXIT_CODES = """\
+exit codes:
+  0    all is well; for run: stopped by SIGTERM
+  1    it failed: the message says what, and how to go on
+  2    arguments, environment or configuration file are wrong
+  130  interrupted (Ctrl-C)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A command's words."""
+
+    summary: str
+    """For the list of commands."""
+    description: str
+    """Above the options."""
+    epilog: str = EXIT_CODES
+    """Below them."""
+
+
+MAIN = Text(
+    summary="",
+    description="""\
+A peer-to-peer mirror for container images: containerd, docker and podman pull through it,
+unchanged, and the registry sends each layer once, whatever the number of hosts.
+""",
+    epilog=f"""\
+examples:
+  eagle-node demo        three nodes pull an image at once, on this machine
+  eagle-node run         a node with every role
+  eagle-node run --seeder 10.0.0.1 --tracker http://10.0.0.1:6969
+                         a node that uses the one at 10.0.0.1
+  eagle-node status      what the node on this host does
+
+{EXIT_CODES}""",
+)
+
+RUN = Text(
+    summary="run a node",
+    description="""\
+Run a node until it is stopped (SIGTERM, Ctrl-C). Point container runtimes at --proxy-listen.
+""",
+    epilog=f"""\
+sources:
+  A flag wins over its environment variable, that over the file, that over the default:
+  --upload-limit 50MB is {ENVIRONMENT_PREFIX}UPLOAD_LIMIT=50MB in the environment and
+  upload-limit = "50MB" in the file. Repeatable options are lists in the file and separated by
+  blanks in the environment; the highest source that sets one replaces the others' list.
+
+sizes:
+  50MB is 50,000,000 bytes; 50M and 50MiB are 52,428,800. Rates are sizes per second.
+
+examples:
+  eagle-node run
+  eagle-node run --config /etc/eagle-node/node.toml --cache-size 100GiB
+  eagle-node run --seeder 10.0.0.1 --tracker http://10.0.0.1:6969 --zone eu-1 --rack 7
+  eagle-node run --registry ghcr.io=https://harbor.example --upload-limit 50MB
+
+{EXIT_CODES}""",
+)
+
+STATUS = Text(
+    summary="show what a running node does",
+    description="Show what a running node does: its roles, traffic, cache and cluster.\n",
+)
+
+DEMO = Text(
+    summary="see it work on this machine",
+    description="""\
+Start a registry and some nodes on this machine's loopback, pull one image through all nodes at
+once, check every byte, and show where the bytes came from. Nothing is left behind.
+""",
+)
+
+VERSION = Text(summary="print the version", description="Print the version.\n")
