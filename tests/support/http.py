@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -70,16 +71,22 @@ async def download(
     headers: Mapping[str, str] | None = None,
     digest: str | None = None,
     namespace: str | None = None,
+    authority: Path | None = None,
     status: int = 200,
 ) -> Download:
     """GET ``url`` and read it all; `BadAnswer` for another status or another digest.
 
-    ``digest`` is ``sha256:`` and hex; the body is hashed as it comes and never held.
+    ``digest`` is ``sha256:`` and hex; the body is hashed as it comes and never held. ``authority``
+    is a PEM file with the only certificate authority to trust.
     """
     started = time.monotonic()
     first: float | None = None
     count, hasher = 0, hashlib.sha256()
-    async with client(namespace=namespace) as session, session.get(url, headers=headers) as answer:
+    tls = ssl.create_default_context(cafile=authority) if authority else True
+    async with (
+        client(namespace=namespace) as session,
+        session.get(url, headers=headers, ssl=tls) as answer,
+    ):
         if answer.status != status:
             raise BadAnswer(f"GET {url}: {answer.status}, not {status}: {await answer.text()}")
         async for chunk in answer.content.iter_any():

@@ -1,0 +1,91 @@
+"""containerd with ``ctr`` and a hosts directory, as CRI nodes configure it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.support.clients.route import OFFLINE, Route, short_directory
+from tests.support.process import CommandFailed, run, running
+
+CONFIG = """\
+version = 2
+root = "{directory}/root"
+state = "{directory}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{socket}"
+"""
+
+SNAPSHOTTER = "native"
+"""Copies files, so it works on every file system; overlayfs does not stack on itself."""
+
+
+class Containerd:
+    """A running containerd."""
+
+    def __init__(self, socket: Path, hosts: Path, namespace: str | None) -> None:
+        self._socket = socket
+        self._hosts = hosts
+        self._namespace = namespace
+
+    async def is_up(self) -> bool:
+        """Whether it answers."""
+        try:
+            await self._ctr("version")
+        except CommandFailed:
+            return False
+        return True
+
+    async def pull(self, reference: str) -> str:
+        """Pull and unpack; the digest of the manifest."""
+        pull = ["images", "pull", "--hosts-dir", str(self._hosts), "--snapshotter", SNAPSHOTTER]
+        await self._ctr(*pull, reference)
+        for line in (await self._ctr("images", "ls", f"name=={reference}")).splitlines()[1:]:
+            return line.split()[2]
+        raise CommandFailed(f"containerd does not list {reference} after pulling it")
+
+    async def content(self) -> frozenset[str]:
+        """Digests of all blobs and manifests in the content store."""
+        return frozenset((await self._ctr("content", "ls", "--quiet")).split())
+
+    async def run(self, reference: str) -> None:
+        """Run the command of a pulled image in a container to its end; fails unless status 0."""
+        await self._ctr("run", "--rm", "--snapshotter", SNAPSHOTTER, reference, self._socket.stem)
+
+    async def _ctr(self, *arguments: str) -> str:
+        argv = ["ctr", "--address", str(self._socket), *arguments]
+        return (await run(argv, namespace=self._namespace, env=OFFLINE, timeout=300)).stdout
+
+
+@asynccontextmanager
+async def containerd(
+    directory: Path, *routes: Route, namespace: str | None = None
+) -> AsyncIterator[Containerd]:
+    """Run containerd; ``ctr`` resolves and fetches, so it runs in the same namespace."""
+    with short_directory() as sockets:
+        socket = sockets / "containerd.sock"
+        config = _write_config(directory, socket, routes)
+        client = Containerd(socket, directory / "hosts", namespace)
+        async with running(
+            ["containerd", "--config", str(config)],
+            log=directory / "containerd.log",
+            namespace=namespace,
+            env=OFFLINE,
+            ready=client.is_up,
+        ):
+            yield client
+
+
+def _write_config(directory: Path, socket: Path, routes: Sequence[Route]) -> Path:
+    for route in routes:
+        hosts = directory / "hosts" / route.name / "hosts.toml"
+        hosts.parent.mkdir(parents=True)
+        lines = [f'server = "http://{route.origin}"'] if route.origin else []
+        if route.mirror:
+            lines += [f'[host."http://{route.mirror}"]', 'capabilities = ["pull", "resolve"]']
+        hosts.write_text("\n".join([*lines, ""]))
+    config = directory / "config.toml"
+    config.write_text(CONFIG.format(directory=directory, socket=socket))
+    return config

@@ -1,0 +1,51 @@
+"""podman on a storage root of its own, with the vfs driver."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.support.clients.registries_conf import write_policy, write_registries_conf
+from tests.support.clients.route import OFFLINE, Route, short_directory
+from tests.support.process import run
+
+
+class Podman:
+    """podman has no daemon: every call is a process."""
+
+    def __init__(
+        self,
+        directory: Path,
+        registries: Path,
+        run_root: Path,
+        policy: Path,
+        namespace: str | None,
+    ) -> None:
+        self._storage = [
+            *["--root", str(directory / "root"), "--tmpdir", str(directory / "tmp")],
+            *["--runroot", str(run_root), "--storage-driver", "vfs"],
+        ]
+        self._env = {**OFFLINE, "CONTAINERS_REGISTRIES_CONF": str(registries)}
+        self._policy = policy
+        self._namespace = namespace
+
+    async def pull(self, reference: str) -> str:
+        """Pull and unpack; the digest of the manifest."""
+        await self._podman("pull", "--quiet", "--signature-policy", str(self._policy), reference)
+        digest = await self._podman("image", "inspect", "--format", "{{.Digest}}", reference)
+        return digest.strip()
+
+    async def _podman(self, *arguments: str) -> str:
+        argv = ["podman", *self._storage, *arguments]
+        return (await run(argv, namespace=self._namespace, env=self._env, timeout=300)).stdout
+
+
+@asynccontextmanager
+async def podman(
+    directory: Path, *routes: Route, namespace: str | None = None
+) -> AsyncIterator[Podman]:
+    """podman with empty storage."""
+    registries = write_registries_conf(directory, routes)
+    with short_directory() as run_root:
+        yield Podman(directory, registries, run_root, write_policy(directory), namespace)
