@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -109,24 +110,26 @@ class TrackerClient:
         True asks for a full advert: a tracker has missed something, or does not know this node.
         Trackers that rest after failures are left out; they ask for a full one once they are back.
         """
-        now, body = self._clock(), render_advert(advert)
-        urls = self._urls()
-        for url in urls.difference(awake := {u for u in urls if self._awake(u, now)}):
+        now, body, urls = self._clock(), render_advert(advert), self._urls()
+        awake = {url for url in urls if self._awake(url, now)}
+        for url in urls - awake:
             self._standing(url).behind = True
-        answers = await asyncio.gather(*(self._tell(url, advert.full, body) for url in awake))
-        if not any(answers):
-            raise Unavailable("no tracker takes adverts: " + (", ".join(urls) or "none is known"))
-        return any(self._standing(url).behind for url in urls if self._awake(url, now))
+        errors = await asyncio.gather(*(self._tell(url, advert.full, body) for url in awake))
+        if None not in errors:
+            reasons = "; ".join(error for error in errors if error) or "none is known, or all rest"
+            raise Unavailable(f"no tracker takes adverts: {reasons}")
+        return any(self._standing(url).behind for url in awake if self._awake(url, now))
 
-    async def _tell(self, url: str, full: bool, body: bytes) -> bool:
+    async def _tell(self, url: str, full: bool, body: bytes) -> str | None:
+        """Send an advert to one tracker; what went wrong, if anything."""
         standing = self._standing(url)
         try:
             reply = parse_advert_reply(await self._call(url, "/v1/advertise", body))
-        except (Unavailable, Malformed):
+        except (Unavailable, Malformed) as error:
             standing.behind = True
-            return False
+            return str(error)
         standing.behind = not full and (standing.behind or reply.want_full)
-        return True
+        return None
 
     async def _call(self, url: str, path: str, body: bytes) -> bytes:
         from aiohttp import ClientError, ClientTimeout
@@ -136,14 +139,19 @@ class TrackerClient:
         timeout = ClientTimeout(total=self._timeout_s)
         try:
             async with self._session.post(
-                url + path, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                url + path,
+                data=io.BytesIO(body),
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
             ) as response:
                 answer = await response.read()
         except (ClientError, TimeoutError) as error:
             self._fail(url, str(error) or type(error).__name__)
             raise Unavailable(f"tracker {url}: {error or type(error).__name__}") from error
-        if response.status != 200:
+        if response.status >= 500:
             self._fail(url, f"status {response.status}")
+        if response.status != 200:
             raise Unavailable(f"tracker {url}: status {response.status}: {answer[:200]!r}")
         if standing.failures:
             log.info("tracker %s answers again", url)

@@ -10,7 +10,7 @@ from eagle_node.tracker.schema import NodeInfo
 SUSPECT_S = 60.0
 """Seconds that a complaint counts."""
 BAN_VOTES = 2
-"""Complaints of different nodes that keep a node out of every plan while they count."""
+"""Complaints of different nodes that keep a node, unless a seeder, out of every plan."""
 BELIEVED = 4
 """Complaints of one node that are believed at a time: who finds all others bad is bad itself."""
 

@@ -59,7 +59,11 @@ class Holding:
     have: bytes | None = None
     """None: all of it, verified; else a bitmap of verified segments."""
     info_hashes: tuple[InfoHash, ...] = ()
-    """By segment number; absent or `UNKNOWN_HASH` where not known."""
+    """By segment number; absent or `UNKNOWN_HASH` where not known.
+
+    One more, behind the last segment's, is that of a torrent of the whole blob: only who has all of
+    the blob is handed out for it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,7 @@ class Wave:
         for node_id in dict.fromkeys(chain(ancestors, self._rings.near(joiner, now))):
             source = self._sources[node_id]
             votes = source.known.votes(now)
-            if not source.may_feed(joiner) or (votes >= BAN_VOTES and not source.whole):
+            if not source.may_feed(joiner) or (votes >= BAN_VOTES and not source.seeder):
                 continue
             yield Candidate(
                 node=source.info,

@@ -1,0 +1,221 @@
+"""Nodes and trackers over real HTTP."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import libtorrent as lt
+import pytest
+
+from eagle_node.base.errors import Unavailable
+from eagle_node.metrics.instruments import total
+from eagle_node.runtime.sockets import parse_address
+from eagle_node.tracker.bitmap import pack
+from eagle_node.tracker.client import TrackerClient
+from eagle_node.tracker.schema import Advert, PlanRequest, parse_holders
+from tests.integration.tracker.support import RunningTracker, tracker
+from tests.unit.tracker.builders import BLOB, SEGMENTS, SIZE, blob, holds, info_hash, node, node_id
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def request(number: int, *, digest: str = "blob") -> PlanRequest:
+    """The ``number``-th node asks for a plan."""
+    return PlanRequest(node=node(number), digest=blob(digest), size=SIZE)
+
+
+def announcement(info: bytes, *, port: int = 7000, extra: str = "") -> str:
+    """An announce as a client sends it."""
+    return f"/announce?info_hash={quote(info)}&peer_id={'p' * 20}&port={port}&left=1{extra}"
+
+
+@asynccontextmanager
+async def clients(*urls: Sequence[str]) -> AsyncIterator[list[TrackerClient]]:
+    """A client per list of trackers; their time stands still."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                TrackerClient(lambda known=known: known, clock=lambda: 0.0)  # type: ignore[misc]
+            )
+            for known in urls
+        ]
+
+
+async def get(server: RunningTracker, path: str) -> tuple[int, bytes, str]:
+    """Status, body and content type of a raw GET."""
+    from yarl import URL
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(URL(server.url + path, encoded=True)) as response,
+    ):
+        return response.status, await response.read(), response.content_type
+
+
+async def announced(server: RunningTracker, path: str) -> Any:
+    """The decoded reply of an announce or scrape; always status 200."""
+    status, body, _ = await get(server, path)
+    assert status == 200
+    return lt.bdecode(body)
+
+
+async def test_plan_and_advertise() -> None:
+    """A node gets those who advertised, and is handed out in turn."""
+    async with tracker() as server, clients([server.url + "/"]) as (client,):
+        assert await client.advertise(holds(node(1), BLOB))
+        assert not await client.advertise(holds(node(1), BLOB, full=True))
+        first = await client.plan(request(2))
+        assert [peer.node_id for peer in first.peers] == [node_id(1)]
+        assert first.interval_s == 30.0
+        second = await client.plan(request(3))
+        assert {peer.node_id for peer in second.peers} == {node_id(1), node_id(2)}
+        assert total(server.metrics.tracker_plans) == 2
+
+
+async def test_holders_are_listed() -> None:
+    """Whole and partial holders of a group are told; silent ones are gone."""
+    async with tracker(interval_s=10) as server, clients([server.url]) as (client,):
+        await client.advertise(holds(node(1), BLOB))
+        await client.advertise(holds(node(2), BLOB, have=pack([3], SEGMENTS)))
+        await client.advertise(holds(node(3, group="g"), BLOB))
+        _, body, _ = await get(server, f"/v1/holders/{BLOB}")
+        found = {holder.peer.node_id: holder.have for holder in parse_holders(body)}
+        assert found == {node_id(1): None, node_id(2): pack([3], SEGMENTS)}
+        _, body, _ = await get(server, f"/v1/holders/{BLOB}?group=g")
+        assert [holder.peer.node_id for holder in parse_holders(body)] == [node_id(3)]
+        server.now = 21
+        await server.service.expire()
+        assert parse_holders((await get(server, f"/v1/holders/{BLOB}"))[1]) == ()
+
+
+async def test_announces_answer_holders_of_the_segment() -> None:
+    """Each segment's info-hash leads to the nodes that have that segment, and to strangers."""
+    async with tracker() as server, clients([server.url]) as (client,):
+        hashes = (info_hash(1), info_hash(2))
+        await client.advertise(holds(node(1), BLOB, hashes=hashes))
+        await client.advertise(holds(node(2), BLOB, have=pack([1], SEGMENTS)))
+        reply = await announced(server, announcement(info_hash(1)))
+        assert reply[b"peers"] == bytes([10, 0, 0, 1]) + (61007).to_bytes(2, "big")
+        assert (reply[b"interval"], reply[b"complete"], reply[b"incomplete"]) == (30, 1, 1)
+        reply = await announced(server, announcement(info_hash(2), port=7001))
+        assert (len(reply[b"peers"]), reply[b"complete"]) == (12, 2)
+        reply = await announced(server, announcement(info_hash(2), port=7002))
+        assert len(reply[b"peers"]) == 18
+        files = (await announced(server, f"/scrape?info_hash={quote(info_hash(2))}"))[b"files"]
+        assert files == {info_hash(2): {b"complete": 2, b"incomplete": 2, b"downloaded": 0}}
+        assert total(server.metrics.tracker_announces) == 3
+
+
+async def test_announces_fail_in_bencoding() -> None:
+    """Unknown torrents and broken queries get a failure reason, with status 200."""
+    async with tracker() as server:
+        for path, reason in (
+            (announcement(info_hash(5)), b"unknown torrent"),
+            ("/announce?port=1", b"info_hash: expected 20 percent-encoded bytes"),
+            ("/scrape", b"info_hash: from 1 to 74 are scraped at a time"),
+        ):
+            assert (await announced(server, path))[b"failure reason"] == reason
+        assert await announced(server, f"/scrape?info_hash={quote(info_hash(5))}") == {b"files": {}}
+
+
+async def test_errors_are_problem_documents() -> None:
+    """Calls of nodes fail with RFC 9457 JSON that names the field."""
+    async with tracker() as server, aiohttp.ClientSession() as session:
+        for path, body, status in (
+            ("/v1/plan", b"{}", 400),
+            ("/v1/advertise", b"[]", 400),
+            ("/v1/advertise", b" " * ((8 << 20) + 1), 413),
+            ("/v1/nothing", b"", 404),
+        ):
+            async with session.post(server.url + path, data=io.BytesIO(body)) as response:
+                assert response.status == status
+                assert response.content_type == "application/problem+json"
+                assert (await response.json(content_type=None))["status"] == status
+        status, _, kind = await get(server, "/v1/holders/latest")
+        assert (status, kind) == (400, "application/problem+json")
+        assert (await get(server, "/healthz"))[:2] == (200, b"ok\n")
+
+
+async def test_big_adverts_are_taken() -> None:
+    """An advert of thousands of blobs fits into a message."""
+    async with tracker() as server, clients([server.url]) as (client,):
+        digests = [blob(str(number)) for number in range(5000)]
+        await client.advertise(holds(node(1), *digests, full=True, hashes=(info_hash(1),)))
+        plan = await client.plan(request(2, digest="4999"))
+        assert [peer.node_id for peer in plan.peers] == [node_id(1)]
+
+
+async def test_a_restart_keeps_the_holdings(tmp_path: Path) -> None:
+    """A tracker that comes back knows the holders until they miss two intervals."""
+    path = tmp_path / "tracker.sqlite"
+    async with tracker(path) as server, clients([server.url]) as (client,):
+        await client.advertise(holds(node(1), BLOB))
+    async with tracker(path) as server, clients([server.url]) as (client,):
+        assert [peer.node_id for peer in (await client.plan(request(2))).peers] == [node_id(1)]
+        server.now = 61
+        await server.service.expire()
+        assert (await client.plan(request(3))).peers == ()
+
+
+async def test_all_nodes_ask_the_same_tracker() -> None:
+    """The digest picks the tracker, whatever the order in which a node knows them."""
+    urls = [f"http://t{number}:6969" for number in range(5)]
+    async with clients(urls, urls[::-1]) as (one, other):
+        orders = [one.order(blob(str(number))) for number in range(40)]
+        assert orders == [other.order(blob(str(number))) for number in range(40)]
+        assert len({order[0] for order in orders}) == 5
+
+
+async def test_a_plan_fails_over() -> None:
+    """The next tracker answers for a dead one, which is asked last for a while."""
+    async with tracker() as server, clients([server.url, NOWHERE]) as (client,):
+        await client.advertise(holds(node(1), BLOB))
+        for number in range(10):
+            await client.plan(request(2, digest=str(number)))
+        assert all(client.order(blob(str(n))) == [server.url, NOWHERE] for n in range(10))
+
+
+async def test_no_tracker_at_all() -> None:
+    """Plans and adverts are `Unavailable` when nobody answers, or nobody is known."""
+    async with clients([NOWHERE], []) as (dead, lonely):
+        for client in (dead, lonely):
+            with pytest.raises(Unavailable):
+                await client.plan(request(1))
+            with pytest.raises(Unavailable):
+                await client.advertise(holds(node(1), BLOB))
+
+
+async def test_a_tracker_that_missed_something_wants_everything() -> None:
+    """A tracker that was away gets a full advert once it is back, and only then is satisfied."""
+    now = [0.0]
+    async with tracker() as server, tracker() as other:
+        urls = [server.url]
+        async with TrackerClient(lambda: urls, clock=lambda: now[0]) as client:
+            assert not await client.advertise(holds(node(1), BLOB, full=True))
+            urls.append(other.url)
+            assert await client.advertise(holds(node(1), blob("b")))
+            assert not await client.advertise(holds(node(1), BLOB, blob("b"), full=True))
+
+
+async def test_a_resting_tracker_is_left_out_and_then_caught_up() -> None:
+    """After a failure a tracker rests; what it missed is made up for by a full advert."""
+    now = [0.0]
+    async with tracker() as server:
+        async with tracker() as away:
+            address = parse_address(away.url.removeprefix("http://"))
+        urls = [server.url, away.url]
+        async with TrackerClient(lambda: urls, clock=lambda: now[0]) as client:
+            assert not await client.advertise(holds(node(1), BLOB, full=True))
+            async with tracker(address=address) as back:
+                assert not await client.advertise(holds(node(1), blob("b")))
+                assert parse_holders((await get(back, f"/v1/holders/{blob('b')}"))[1]) == ()
+                now[0] = 1.5
+                assert await client.advertise(Advert(node=node(1)))
+                assert not await client.advertise(holds(node(1), BLOB, blob("b"), full=True))
+                assert len(parse_holders((await get(back, f"/v1/holders/{BLOB}"))[1])) == 1

@@ -1,0 +1,270 @@
+"""The machine: adverts and plans in, parents and disappearances out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eagle_node.base.ids import InfoHash
+from eagle_node.tracker.bitmap import pack
+from eagle_node.tracker.machine import HeldRow, Torrent
+from eagle_node.tracker.schema import Advert
+from eagle_node.tracker.wire import Announce, Event
+from tests.unit.tracker.builders import (
+    SEGMENTS,
+    SIZE,
+    Cluster,
+    blob,
+    holds,
+    info_hash,
+    node,
+    node_id,
+)
+
+HASH = info_hash(0)
+
+
+def announce(host: str, port: int = 6881, *, left: int = 1, event: Event = Event.NONE) -> Announce:
+    """An announce of the first segment."""
+    return Announce(info_hash=HASH, peer_id=bytes(20), host=host, port=port, left=left, event=event)
+
+
+def torrent(segment: int = 0, info: InfoHash = HASH) -> Torrent:
+    """What the announced info-hash stands for."""
+    return Torrent(info_hash=info, digest=blob(), size=SIZE, segment=segment)
+
+
+def test_a_wave_is_one_chain() -> None:
+    """Each node of a cold wave is fed by the one that joined before it."""
+    cluster = Cluster()
+    cluster.holds(node(1, seeder=True), have=b"")
+    for number in range(2, 50):
+        assert cluster.joins(node(number))[0] == number - 1
+
+
+def test_a_seeder_is_expected_before_it_advertises() -> None:
+    """A wave that no seeder has joined starts at the one that the digest's hash selects."""
+    cluster = Cluster()
+    for number in (1, 2, 3):
+        cluster.advertise(Advert(node=node(number, seeder=True)))
+    first = cluster.joins(node(10))
+    assert first[0] in (1, 2, 3)
+    assert cluster.joins(node(11))[0] == 10
+
+
+def test_each_zone_hangs_together() -> None:
+    """Of every zone only the first node has a parent outside."""
+    cluster = Cluster()
+    cluster.holds(node(1, zone="a", seeder=True), have=b"")
+    zones = {1: "a"}
+    outside = []
+    for number in range(2, 60):
+        zones[number] = "abc"[number % 3]
+        parent = cluster.joins(node(number, zone=zones[number]))[0]
+        outside += [zones[number]] if zones[parent] != zones[number] else []
+    assert sorted(outside) in (["b", "c"], ["a", "b", "c"])
+
+
+def test_groups_do_not_see_each_other() -> None:
+    """Neither holders nor seeders nor downloaders of another group are in a plan."""
+    cluster = Cluster()
+    cluster.holds(node(1, group="blue", seeder=True))
+    cluster.joins(node(2, group="blue"))
+    assert cluster.joins(node(3, group="red")) == []
+
+
+def test_a_holder_of_former_times_serves() -> None:
+    """What the table knows of a blob is in the plan, if the node is alive and of the group."""
+    cluster = Cluster()
+    cluster.machine.restore([node(1), node(2, group="red")], 0.0)
+    rows = [HeldRow(node_id=node_id(n), have=None) for n in (1, 2, 3)]
+    cluster.machine.load(("", blob()), SIZE, rows, 0.0)
+    assert cluster.joins(node(9)) == [1]
+
+
+def test_finishing_frees_the_parent() -> None:
+    """A node that has the whole blob is nobody's child, and feeds more than one."""
+    cluster = Cluster()
+    cluster.holds(node(1, seeder=True))
+    cluster.joins(node(2))
+    cluster.joins(node(3))
+    cluster.holds(node(2))
+    assert cluster.machine.parent_of(node(2), blob()) is None
+    assert cluster.machine.parent_of(node(3), blob()) == node_id(2)
+    assert cluster.joins(node(4))[0] == 1
+
+
+def test_a_dropped_blob_leaves_the_children_with_the_grandparent() -> None:
+    """Who stops in the middle of a chain is replaced by the one before it."""
+    cluster = Cluster()
+    cluster.holds(node(1, seeder=True))
+    for number in (2, 3, 4):
+        cluster.joins(node(number))
+    cluster.advertise(Advert(node=node(3), dropped=(blob(),)))
+    assert cluster.machine.parent_of(node(4), blob()) == node_id(2)
+    assert cluster.joins(node(4), 3)[0] == 2
+
+
+def test_a_failed_parent_is_replaced_by_the_one_before_it() -> None:
+    """The child of a dead node hangs on the grand-parent afterwards."""
+    cluster = Cluster()
+    cluster.holds(node(1, seeder=True))
+    for number in (2, 3, 4):
+        cluster.joins(node(number))
+    assert cluster.joins(node(4), 3)[0] == 2
+    assert cluster.joins(node(4), 3, 2)[0] == 1
+
+
+def test_nobody_hangs_on_a_later_one() -> None:
+    """A node that lost its parent gets neither its own children nor anybody who joined later."""
+    cluster = Cluster()
+    cluster.holds(node(1, seeder=True))
+    for number in range(2, 9):
+        cluster.joins(node(number))
+    assert set(cluster.joins(node(4), 3)) <= {1, 2}
+
+
+def test_two_complaints_ban_a_node_for_a_while() -> None:
+    """Whom two others call dead is handed out to nobody, until the complaints have aged."""
+    cluster = Cluster()
+    for number in (1, 2):
+        cluster.holds(node(number))
+    for complainant in (11, 12):
+        cluster.joins(node(complainant), 1)
+    cluster.holds(node(11))
+    cluster.holds(node(12))
+    assert 1 not in cluster.joins(node(20))
+    cluster.now = 61.0
+    assert 1 in cluster.joins(node(21))
+
+
+def test_who_complains_of_everybody_is_not_believed() -> None:
+    """A node with a broken link of its own cannot take the others out of the plans."""
+    cluster = Cluster()
+    for number in range(1, 21):
+        cluster.holds(node(number))
+    for complainant in (31, 32):
+        cluster.joins(node(complainant), *range(1, 21))
+    assert len(cluster.joins(node(40))) == 8
+
+
+def test_who_misses_two_intervals_is_gone() -> None:
+    """A silent node disappears from nodes and waves; one that only calls stays."""
+    cluster = Cluster(interval_s=10.0)
+    cluster.holds(node(1))
+    cluster.holds(node(2))
+    cluster.now = 15.0
+    cluster.advertise(Advert(node=node(2)))
+    assert 1 in cluster.joins(node(3))
+    cluster.now = 20.5
+    assert cluster.machine.expire(cluster.now) == [node_id(1)]
+    cluster.machine.check()
+    assert set(cluster.joins(node(9))) == {2, 3}
+
+
+def test_a_wave_that_nobody_asks_for_is_forgotten() -> None:
+    """Memory is held only for blobs that were asked for within two intervals."""
+    cluster = Cluster(interval_s=10.0)
+    cluster.holds(node(1))
+    cluster.now = 20.5
+    cluster.advertise(Advert(node=node(1)))
+    cluster.machine.expire(cluster.now)
+    cluster.machine.check()
+    assert not cluster.machine.is_loaded(("", blob()))
+
+
+def test_an_unknown_node_is_asked_for_everything() -> None:
+    """A tracker that starts anew, or meets a node in a new place, wants a full advert."""
+    cluster = Cluster()
+    assert cluster.advertise(Advert(node=node(1)))
+    assert not cluster.advertise(Advert(node=node(1)))
+    assert cluster.advertise(Advert(node=node(1, zone="b")))
+    assert not cluster.advertise(Advert(node=node(2), full=True))
+
+
+def test_a_full_advert_replaces_what_was_known() -> None:
+    """Blobs that a full advert does not name are the node's no more."""
+    cluster = Cluster()
+    cluster.holds(node(1))
+    cluster.advertise(holds(node(1), blob("other"), full=True))
+    assert cluster.joins(node(9)) == []
+
+
+def test_a_full_advert_does_not_end_a_download() -> None:
+    """A node that has just joined a wave and has nothing yet stays in it."""
+    cluster = Cluster()
+    cluster.holds(node(1, seeder=True))
+    cluster.joins(node(2))
+    cluster.now = 1.0
+    cluster.advertise(Advert(node=node(2), full=True))
+    assert cluster.machine.parent_of(node(2), blob()) == node_id(1)
+
+
+def test_an_announce_gets_who_has_the_segment() -> None:
+    """Holders of the segment and strangers come nearest first, the asker itself left out."""
+    cluster = Cluster()
+    cluster.holds(node(1, host="10.0.0.1"))
+    cluster.holds(node(2, host="10.9.0.1"), have=pack([0], SEGMENTS))
+    cluster.holds(node(3, host="10.0.0.3"), have=pack([1], SEGMENTS))
+    machine = cluster.machine
+    machine.announce(announce("10.0.0.200"), torrent(), 0.0)
+    peers, tally = machine.announce(announce("10.9.0.9"), torrent(), 0.0)
+    assert [peer.host for peer in peers] == ["10.9.0.1", "10.0.0.1", "10.0.0.200"]
+    assert (tally.complete, tally.incomplete) == (2, 2)
+
+
+def test_a_seeding_stranger_gets_downloaders_only() -> None:
+    """Who lacks nothing is told of those who do, and is handed out until it stops."""
+    cluster = Cluster()
+    cluster.holds(node(1))
+    machine = cluster.machine
+    machine.announce(announce("10.0.0.7"), torrent(), 0.0)
+    seed = announce("10.0.0.8", left=0, event=Event.COMPLETED)
+    peers, tally = machine.announce(seed, torrent(), 0.0)
+    assert [peer.host for peer in peers] == ["10.0.0.7"]
+    assert (tally.complete, tally.incomplete, tally.downloaded) == (2, 1, 1)
+    peers, tally = machine.announce(replace(seed, event=Event.STOPPED), torrent(), 0.0)
+    assert peers == []
+    assert (tally.complete, tally.incomplete) == (1, 1)
+
+
+def test_a_node_is_no_stranger() -> None:
+    """A node's own announce is told by its address, and answers its group."""
+    cluster = Cluster()
+    cluster.holds(node(1, group="red"))
+    cluster.holds(node(2, group="red"))
+    own = announce("10.0.0.2", 61007)
+    assert cluster.machine.group_of(own) == "red"
+    peers, tally = cluster.machine.announce(own, torrent(), 0.0)
+    assert [peer.host for peer in peers] == ["10.0.0.1"]
+    assert tally.incomplete == 0
+
+
+def test_strangers_are_forgotten() -> None:
+    """A stranger that missed two intervals is handed out no more."""
+    cluster = Cluster(interval_s=10.0)
+    cluster.holds(node(1))
+    cluster.machine.announce(announce("10.0.0.7"), torrent(), 0.0)
+    cluster.now = 21.0
+    cluster.machine.expire(cluster.now)
+    cluster.load("", blob())
+    assert cluster.machine.scrape(torrent(), "").incomplete == 0
+
+
+def test_a_seeder_that_feeds_others_never_waits_for_them() -> None:
+    """A seeder that asks for a plan while nodes hang on it keeps its place at the head."""
+    cluster = Cluster()
+    origin = node(1, seeder=True)
+    cluster.holds(origin, have=b"")
+    cluster.joins(node(2))
+    cluster.joins(origin)
+    assert cluster.machine.parent_of(origin, blob()) is None
+    assert cluster.machine.parent_of(node(2), blob()) == node_id(1)
+
+
+def test_a_seeder_is_never_banned() -> None:
+    """A slow origin makes everybody complain of the seeder; it stays the last resort."""
+    cluster = Cluster()
+    cluster.holds(node(1, seeder=True), have=b"")
+    for complainant in (11, 12, 13):
+        cluster.joins(node(complainant), 1)
+    assert cluster.joins(node(20))[-1] == 1
