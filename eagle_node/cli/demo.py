@@ -30,7 +30,8 @@ def demo(arguments: argparse.Namespace) -> int:
     """Run the demo; 0 only when every byte came as it should."""
     console = Console(highlight=False)
     with _directory(keep=arguments.keep, console=console) as directory:
-        return asyncio.run(until_signal(_demo(directory, arguments.nodes, arguments.size, console)))
+        work = _demo(directory, arguments.nodes, arguments.size, console)
+        return asyncio.run(until_signal(work, on_sigterm=Exit.FAILURE))
 
 
 async def _demo(directory: Path, count: int, size: int, console: Console) -> Exit:
