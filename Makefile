@@ -1,0 +1,70 @@
+# make demo | test | check | bench | package ... on Debian or Ubuntu with Python >= 3.11.
+# Every target does its own set-up; a second run finds it done.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+STAMP := $(VENV)/stamp
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
+TEST_PACKAGES := $(shell sed 's/\#.*//' packaging/apt/test.txt)
+BENCHES := hit idle single wave
+PYTEST := $(AS_ROOT) $(BIN)/python -m pytest -o tmp_path_retention_policy=failed
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: demo
+demo: $(STAMP) ## a registry and three nodes on this machine, one image pulled through all of them
+	$(BIN)/eagle-node demo
+
+.PHONY: test
+test: $(STAMP) test-tools ## all tests but the slow ones (root, for network namespaces)
+	$(PYTEST) -m "not slow"
+
+.PHONY: test-slow
+test-slow: $(STAMP) test-tools ## the tests that take minutes each
+	$(PYTEST) -m slow
+
+.PHONY: check
+check: $(STAMP) ## format, lint, types, import floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(STAMP) ## rewrite the sources in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(STAMP) test-tools ## all benchmarks, one after the other
+	@for name in $(BENCHES); do echo "== $$name"; $(AS_ROOT) $(BIN)/python -m tests.bench.$$name; done
+
+.PHONY: lock
+lock: $(STAMP) ## requirements.lock anew, for the dependencies in pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
+		--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--all-build-deps --extra dev --output-file requirements.lock pyproject.toml
+
+.PHONY: test-tools
+test-tools:
+	@.ci/apt-install $(TEST_PACKAGES)
+
+.PHONY: clean
+clean: ## remove everything that make has made
+	rm -rf $(VENV) build dist *.egg-info tui/*.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find eagle_node tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	python=$$(PYTHON='$(PYTHON)' .ci/find-python); "$$python" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
