@@ -17,6 +17,8 @@ class Stranger:
     """A client that has announced a torrent."""
 
     peer: SwarmPeer
+    key: bytes
+    """Secret by which the client is known again at another address; may be empty."""
     complete: bool
     seen: float
 
@@ -32,11 +34,14 @@ class Strangers:
         """Take note of ``announce``."""
         strangers = self._by_torrent.setdefault(announce.info_hash, {})
         at = announce.host, announce.port
+        if at not in strangers and announce.key:
+            _forget_moved(strangers, announce)
         if announce.event is Event.STOPPED:
             strangers.pop(at, None)
         elif at in strangers or len(strangers) < MAX_STRANGERS:
             strangers[at] = Stranger(
                 peer=SwarmPeer(host=announce.host, port=announce.port, peer_id=announce.peer_id),
+                key=announce.key,
                 complete=announce.left == 0,
                 seen=now,
             )
@@ -65,3 +70,10 @@ class Strangers:
             if not strangers:
                 del self._by_torrent[info_hash]
                 self._downloads.pop(info_hash, None)
+
+
+def _forget_moved(strangers: dict[tuple[str, int], Stranger], announce: Announce) -> None:
+    """Remove the old address of a client that has changed it (BEP 3, ``key``)."""
+    for at, stranger in list(strangers.items()):
+        if (stranger.peer.peer_id, stranger.key) == (announce.peer_id, announce.key):
+            del strangers[at]

@@ -148,11 +148,6 @@ class HoldingTable:
         queries = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
         return Counts(*(await self._rows(f"SELECT {queries}"))[0])
 
-    async def explain(self, query: str) -> list[str]:
-        """How SQLite answers one of this module's queries."""
-        values = (None,) * query.count("?")
-        return [str(row[3]) for row in await self._rows(f"EXPLAIN QUERY PLAN {query}", *values)]
-
     async def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda tables: list(tables.conn.execute(query, values)))
 

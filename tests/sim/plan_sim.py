@@ -1,6 +1,6 @@
 """A wave of many nodes through the real tracker machine, with the network as a fluid.
 
-Every node has the same link both ways. A parent's uplink is shared equally by the children that it
+Every node has the same link both ways, unless its upload rate says less. A parent's uplink is shared equally by the children that it
 has something for; what arrives at a hop can leave it `Network.hop_s` later; the seeder shares a
 segment once the origin, at link speed, has sent all of it. A child whose parent died asks for
 another after `Network.stall_s`. Time advances in steps of half a hop for all nodes at once.
@@ -103,6 +103,8 @@ class _Wave:
         self.joined: NDArray[np.bool_] = np.zeros(count, dtype=bool)
         self.done: NDArray[np.bool_] = np.zeros(count, dtype=bool)
         self.dies: NDArray[np.float64] = np.array([host.dies for host in hosts])
+        rates = [host.info.upload_rate or network.rate for host in hosts]
+        self.uplink: NDArray[np.float64] = np.array(rates, dtype=np.float64)
         self.marks: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
         self.failed: list[set[NodeId]] = [set() for _ in hosts]
         self.zones: NDArray[np.str_] = np.array([host.info.zone for host in hosts])
@@ -142,7 +144,7 @@ class _Wave:
         room = np.where(wanting & alive[self.parent], offered - self.have, 0.0)
         getting = room > 0
         shares = np.bincount(self.parent[getting], minlength=len(self.hosts))
-        step = np.minimum(room, rate * self.dt / np.maximum(1, shares[self.parent]))
+        step = np.minimum(room, (self.uplink * self.dt / np.maximum(1, shares))[self.parent])
         step[~getting] = 0.0
         self.have += step
         self.from_seeder += float(step[self.parent == 0].sum())

@@ -239,6 +239,16 @@ def test_a_node_is_no_stranger() -> None:
     assert tally.incomplete == 0
 
 
+def test_a_stranger_that_moves_is_one() -> None:
+    """A client that announces from another address with the same key leaves its old one."""
+    cluster = Cluster()
+    cluster.holds(node(1))
+    for host in ("10.0.0.7", "10.0.0.8"):
+        moved = replace(announce(host), key=b"k")
+        _, tally = cluster.machine.announce(moved, torrent(), 0.0)
+    assert tally.incomplete == 1
+
+
 def test_strangers_are_forgotten() -> None:
     """A stranger that missed two intervals is handed out no more."""
     cluster = Cluster(interval_s=10.0)
