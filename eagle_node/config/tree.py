@@ -112,7 +112,7 @@ class SwarmConfig:
     ssl_port: int = 61008
     """TCP port of the swarm when a cluster key is set (SSL torrents)."""
     listen_host: str = ""
-    """IP to listen on; default: all."""
+    """IP to listen on; default: the advertised one, or all when that is not this machine's."""
     window: int = 4
     """Segments of one blob that download at a time."""
     stall_s: float = 3.0

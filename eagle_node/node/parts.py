@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -15,10 +15,10 @@ from eagle_node import __version__
 from eagle_node.api.handlers import build_api
 from eagle_node.base.errors import StartError, UsageError
 from eagle_node.blobs.cache import Cache
-from eagle_node.config.tree import Config, Role
+from eagle_node.config.tree import Config, Role, SwarmConfig
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metrics.instruments import Metrics
-from eagle_node.node.identity import advertised_host, node_id, own_among
+from eagle_node.node.identity import advertised_host, is_local, node_id, own_among
 from eagle_node.node.status import NodeStatus
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.announce import AnnounceEndpoint
@@ -67,7 +67,7 @@ class Parts:
         self.stack = stack
         self.metrics = Metrics()
         self.host = advertised_host(config)
-        self.swarm = Swarm(config.swarm)
+        self.swarm = Swarm(_swarm_config(config, self.host))
         self.governor = Governor(
             config.limits, lambda up, down: self.swarm.limit(upload=up, download=down)
         )
@@ -139,6 +139,14 @@ class Parts:
         self.metrics.peer_download_bytes.inc(max(0, received))
         sent = traffic.sent_payload - before.sent_payload
         self.metrics.peer_upload_bytes.inc(max(0, sent))
+
+
+def _swarm_config(config: Config, host: str) -> SwarmConfig:
+    """The swarm listens where others reach it, and only there, unless told otherwise."""
+    swarm = config.swarm
+    if not swarm.listen_host and is_local(host):
+        swarm = replace(swarm, listen_host=host)
+    return swarm
 
 
 async def build(config: Config, stack: AsyncExitStack) -> Parts:
@@ -250,7 +258,7 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         metainfo=metainfo,
         tracker=tracker,
         trackers=parts.announce_urls(),
-        announces=await enter(AnnounceEndpoint()),
+        announces=await enter(AnnounceEndpoint(parts.swarm.host)),
         config=parts.config.swarm,
         metrics=parts.metrics,
         clock=monotonic,

@@ -1,4 +1,4 @@
-"""The announce endpoint on loopback: it tells libtorrent, at once, whom the plan names.
+"""The node's own announce endpoint: it tells libtorrent, at once, whom the plan names.
 
 A peer that an announce answer names is dialled immediately, one that is handed over by a call waits
 for libtorrent's next one-second tick. So the node is its own first tracker (BEP 3, compact answers
@@ -29,9 +29,14 @@ _PATIENCE_S = 2.0
 
 
 class AnnounceEndpoint:
-    """Answers the announces of this node's own libtorrent; an async context manager."""
+    """Answers the announces of this node's own libtorrent; an async context manager.
 
-    def __init__(self) -> None:
+    It listens on ``host``, the swarm's own address: libtorrent binds an announce to the device of
+    the listener that it speaks for, and cannot reach loopback from there.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._providers: dict[InfoHash, Provider] = {}
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -42,7 +47,7 @@ class AnnounceEndpoint:
         app.router.add_get("/announce", self._announce)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        listener = listen_tcp(Address("127.0.0.1", 0), flag="(loopback)")
+        listener = listen_tcp(Address(self._host, 0), flag="--advertise")
         self.url = f"http://{bound_address(listener)}/announce"
         await web.SockSite(self._runner, listener).start()
         return self
@@ -60,6 +65,8 @@ class AnnounceEndpoint:
         self._providers.pop(info_hash, None)
 
     async def _announce(self, request: web.Request) -> web.Response:
+        if request.remote != self._host:
+            raise web.HTTPForbidden(text="this endpoint is for the node itself")
         query = _raw_query(request.rel_url.raw_query_string)
         provider = self._providers.get(InfoHash(query.get("info_hash", b"")))
         peers: Sequence[PeerAddress] = ()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +35,8 @@ _LISTEN_TIMEOUT_S = 5.0
 _STATUS_INTERVAL_S = 0.5
 _REFRESH_S = 1.0
 _ENOSPC = 28
+_TOLD = int(lt.alert_category.connect | lt.alert_category.tracker | lt.alert_category.error)
+"""Alerts that are logged as they are, at level debug."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +70,18 @@ class Swarm:
         self._traffic_wanted_s = 2.0
         self._refreshed: asyncio.Future[None] | None = None
         self.on_traffic: list[Callable[[Traffic], None]] = []
+        self.host = config.listen_host or "127.0.0.1"
+        """An address of this machine that the session's own sockets can dial."""
         self.port = 0
         """Where the swarm listens."""
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         mask = lt.alert_category.status | lt.alert_category.error | lt.alert_category.storage
+        if log.isEnabledFor(logging.DEBUG):
+            mask |= lt.alert_category.connect | lt.alert_category.tracker
         settings: Any = session_settings(
-            self._config, ssl=self._identity is not None, mask=int(mask)
+            _with_port(self._config), ssl=self._identity is not None, mask=int(mask)
         )
         self._listening = loop.create_future()
         self._session = lt.session(settings)
@@ -243,6 +250,8 @@ class Swarm:
 
     def _translate(self, alert: Any) -> None:
         """Turn an alert into an event of ours at once: it is invalid after the next pop."""
+        if alert.category() & _TOLD:
+            log.debug("%s: %s", alert.what(), alert.message())
         match alert:
             case lt.torrent_finished_alert():
                 self._flush(_info_hash(alert.handle))
@@ -320,6 +329,15 @@ class Swarm:
             observer(event)
         elif isinstance(event, TorrentFailed):
             log.warning("torrent %s: %s", event.info_hash.hex(), event.reason)
+
+
+def _with_port(config: SwarmConfig) -> SwarmConfig:
+    """Port 0 made definite: libtorrent would take another free one for each interface."""
+    if config.port and config.ssl_port:
+        return config
+    with socket.create_server((config.listen_host or "0.0.0.0", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    return replace(config, port=config.port or port, ssl_port=config.ssl_port or port)
 
 
 def _info_hash(handle: Any) -> InfoHash:
