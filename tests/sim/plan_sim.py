@@ -1,9 +1,10 @@
 """A wave of many nodes through the real tracker machine, with the network as a fluid.
 
-Every node has the same link both ways, unless its upload rate says less. A parent's uplink is shared equally by the children that it
-has something for; what arrives at a hop can leave it `Network.hop_s` later; the seeder shares a
-segment once the origin, at link speed, has sent all of it. A child whose parent died asks for
-another after `Network.stall_s`. Time advances in steps of half a hop for all nodes at once.
+Every node has the same link both ways, unless its upload rate says less. A parent's uplink is
+shared equally by the children that it has something for; what arrives at a hop can leave it
+`Network.hop_s` later; the seeder shares a segment once the origin, at link speed, has sent all of
+it. A child whose parent died asks for another after `Network.stall_s`. Time advances in steps of
+half a hop for all nodes at once.
 """
 
 from __future__ import annotations
