@@ -1,0 +1,118 @@
+"""Where settings come from, and what several of them tell together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from eagle_node.base.errors import UsageError
+from eagle_node.config.load import assemble, load
+from eagle_node.config.sources import from_environment, from_flags
+from eagle_node.config.tree import Config, Role
+from eagle_node.runtime.sockets import Address
+
+DATA = Path("/var/lib/eagle-node")
+PINS = {"seeder": ["10.0.0.1"], "tracker": ["http://10.0.0.1:6969"]}
+
+
+def from_flags_only(flags: Mapping[str, Sequence[str]]) -> Config:
+    """The configuration of a command line."""
+    return assemble(from_flags(flags), default_data_dir=DATA)
+
+
+def test_nothing_said_is_the_default_tree() -> None:
+    """The defaults of the product are those of the tree, all four roles included."""
+    assert from_flags_only({}) == Config()
+
+
+def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:
+    """Each source yields to the one nearer to the user."""
+    file = tmp_path / "node.toml"
+    file.write_text('cache-size = "1MB"\nupload-limit = "1MB"\nrack = "file"\n')
+    config = load(
+        {"cache-size": ["3MB"]},
+        file=str(file),
+        environment={"EAGLE_NODE_CACHE_SIZE": "2MB", "EAGLE_NODE_UPLOAD_LIMIT": "2MB"},
+    )
+    assert config.cache.size == 3_000_000
+    assert config.limits.upload == 2_000_000
+    assert config.node.rack == "file"
+    assert config.limits.download == 0
+
+
+def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
+    """``EAGLE_NODE_CONFIG`` stands for ``--config``, which wins over it."""
+    (tmp_path / "a.toml").write_text('rack = "a"')
+    (tmp_path / "b.toml").write_text('rack = "b"')
+    environment = {"EAGLE_NODE_CONFIG": str(tmp_path / "a.toml")}
+    assert load({}, file=None, environment=environment).node.rack == "a"
+    assert load({}, file=str(tmp_path / "b.toml"), environment=environment).node.rack == "b"
+
+
+def test_lists_are_replaced_not_joined() -> None:
+    """A flag that repeats takes the place of the variable's whole list."""
+    environment = {"EAGLE_NODE_SEEDER": "10.0.0.1 10.0.0.2:7", "EAGLE_NODE_RULE": r"a,b \d{2,3}"}
+    config = load({"seeder": ["10.0.0.3"]}, file=None, environment=environment)
+    assert config.seeder.pinned == (Address("10.0.0.3", 55008),)
+    assert config.proxy.rules == ("a,b", r"\d{2,3}")
+
+
+def test_other_variables_are_left_alone() -> None:
+    """What Kubernetes injects for a service called eagle-node, and empty values, say nothing."""
+    environment = {"EAGLE_NODE_SERVICE_HOST": "10.96.0.1", "EAGLE_NODE_ROLE": ""}
+    assert from_environment(environment) == {}
+
+
+def test_one_host_for_all_listeners_of_the_cluster() -> None:
+    """``--listen-host`` moves swarm, metainfo and tracker, and keeps their ports."""
+    config = from_flags_only({"listen-host": ["127.0.0.1"], "metainfo-port": ["0"]})
+    assert config.swarm.listen_host == "127.0.0.1"
+    assert config.seeder.metainfo_listen == Address("127.0.0.1", 0)
+    assert config.tracker.listen == Address("127.0.0.1", 6969)
+
+
+@pytest.mark.parametrize(
+    ("flags", "roles"),
+    [
+        ({}, set(Role)),
+        ({"role": ["auto"]}, set(Role)),
+        (PINS, {Role.PROXY, Role.PEER}),
+        ({**PINS, "role": ["auto"]}, {Role.PROXY, Role.PEER}),
+        ({"seeder": ["10.0.0.1"]}, set(Role)),
+        ({**PINS, "role": ["proxy,peer,seeder"]}, {Role.PROXY, Role.PEER, Role.SEEDER}),
+        ({"role": ["tracker"]}, {Role.TRACKER}),
+    ],
+)
+def test_roles(flags: Mapping[str, Sequence[str]], roles: set[Role]) -> None:
+    """With seeder and tracker elsewhere a node is proxy and peer; alone it is everything."""
+    assert from_flags_only(flags).node.roles == roles
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ({"role": ["proxy,peer"]}, "needs a seeder: name one with --seeder"),
+        ({"role": ["proxy,peer"], "seeder": ["10.0.0.1"]}, "needs a tracker: name one"),
+        ({"role": ["seeder"]}, "needs a tracker: name one"),
+        ({"join": ["10.0.0.1"]}, "--join: needs roles elected by the cluster"),
+        ({"vip": ["10.0.0.9/24"]}, "pin them with --seeder and --tracker"),
+        ({"upload-limit": ["5Q"]}, "--upload-limit: '5Q' is not a size"),
+        (
+            {"registry": ["a.io=https://b.example", "A.io=https://c.example"]},
+            "registry a.io is configured twice",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(flags: Mapping[str, Sequence[str]], told: str) -> None:
+    """Errors name the option, or the roles, and the way out."""
+    with pytest.raises(UsageError) as caught:
+        from_flags_only(flags)
+    assert told in str(caught.value)
+
+
+def test_a_wrong_variable_is_named() -> None:
+    """An error in the environment names the variable, not the flag."""
+    with pytest.raises(UsageError, match=r"^EAGLE_NODE_SWARM_PORT: 'tcp://1' is not a port"):
+        from_environment({"EAGLE_NODE_SWARM_PORT": "tcp://1"})
