@@ -187,11 +187,14 @@ class StorageConformance:
         assert read == list(blobs.values())
 
     async def test_concurrent_uploads_of_one_name_leave_one_of_them(self, storage: Storage) -> None:
-        """Two seeders that keep the same blob at the same time do no harm."""
+        """Two seeders that keep the same blob at once: one succeeds, the other may be told no."""
         one, two = b"1" * (9 * MIB), b"2" * (9 * MIB)
-        await asyncio.gather(
-            *(storage.upload(NAME, _cut(blob, MIB), size=len(blob)) for blob in (one, two))
+        ends = await asyncio.gather(
+            *(storage.upload(NAME, _cut(blob, MIB), size=len(blob)) for blob in (one, two)),
+            return_exceptions=True,
         )
+        assert None in ends
+        assert all(end is None or isinstance(end, Unavailable) for end in ends)
         assert await _read(storage.download(NAME)) in (one, two)
 
     async def test_a_download_can_be_left(self, storage: Storage) -> None:

@@ -57,7 +57,8 @@ class Storage(Protocol):
 
         Visible whole or not at all: when ``chunks`` raises, the error is passed on; when it yields
         another number of bytes, `Unavailable` is raised; either way, and when this is cancelled,
-        the store is as before. Never holds more than a few chunks in memory.
+        the store is as before. Of concurrent uploads of one name, one succeeds; the others may
+        raise `Unavailable` (Azure's do).
         """
         ...
 
