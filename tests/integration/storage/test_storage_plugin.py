@@ -76,7 +76,8 @@ async def test_the_plug_ins_own_errors_arrive() -> None:
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for chunk in ():
+    chunks: tuple[bytes, ...] = ()
+    for chunk in chunks:
         yield chunk
 
 
