@@ -38,6 +38,8 @@ from eagle_node.tracker.schema import NodeInfo, PeerAddress, PlanRequest
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.25
+_SUSPICIOUS_S = 0.75
+"""Quiet after which it is worth asking libtorrent about the connections."""
 _MESH = 8
 """Peers to dial when the plan's parents make no progress."""
 _FIRST_SEGMENTS = 16
@@ -94,7 +96,7 @@ class SwarmFill:
             now=means.clock(),
         )
         async with TaskSet() as tasks:
-            tasks.spawn(self._tick(), name="download-tick")
+            tasks.spawn(self._tick(machine), name="download-tick")
             tasks.spawn(self._watch_demand(transfer), name="download-demand")
             effects = machine.start()
             try:
@@ -202,9 +204,11 @@ class SwarmFill:
                 self._failed.append(parent.node_id)
             self._means.metrics.fallbacks.labels("parent").inc()
             log.info("%s: no progress from %s:%d", self._blob.digest, parent.host, parent.port)
-        size = transfer.arrival.layout.size if transfer.begun else 0
         request = PlanRequest(
-            node=self._means.node, digest=self._blob.digest, size=size, failed=tuple(self._failed)
+            node=self._means.node,
+            digest=self._blob.digest,
+            size=transfer.arrival.layout.size,
+            failed=tuple(self._failed),
         )
         try:
             plan = await self._means.tracker.plan(request)
@@ -253,21 +257,21 @@ class SwarmFill:
                 case LayoutEvent(size=size, version=version, swarm_port=port):
                     if version != LAYOUT_VERSION:
                         raise Unavailable(f"seeder {seeder} speaks layout version {version}")
-                    await self._begin(size, transfer)
+                    await self._begin(size, transfer, swarmed=True)
                     self._fall_back_to(seeder, port)
                 case SegmentEvent(index=index, metainfo=metainfo):
                     self._learn(index, metainfo, transfer)
                 case InlineEvent(data=data):
-                    await self._begin(len(data), transfer)
+                    await self._begin(len(data), transfer, swarmed=False)
                     await self._write_inline(data, transfer)
                 case BeatEvent(received=received):
                     self._events.put_nowait(m.SeederBeat(received))
 
-    async def _begin(self, size: int, transfer: Transfer) -> None:
+    async def _begin(self, size: int, transfer: Transfer, *, swarmed: bool) -> None:
         arrival = await transfer.begin(size)
         arrival.source = "swarm"
         have = frozenset(arrival.have)
-        self._events.put_nowait(m.LayoutArrived(len(arrival.layout.segments), have))
+        self._events.put_nowait(m.LayoutArrived(len(arrival.layout.segments), have, swarmed))
         self._events.put_nowait(m.Wanted(tuple(arrival.missing())))
 
     def _fall_back_to(self, seeder: Address, port: int) -> None:
@@ -319,10 +323,21 @@ class SwarmFill:
             before = missing
             await transfer.arrival.changed()
 
-    async def _tick(self) -> None:
+    async def _tick(self, machine: m.Download) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
-            self._events.put_nowait(m.Ticked())
+            parent = m.Parent.HOLDING
+            if machine.quiet_s(self._means.clock()) >= _SUSPICIOUS_S:
+                parent = self._parent_state()
+            self._events.put_nowait(m.Ticked(parent))
+
+    def _parent_state(self) -> m.Parent:
+        """What the peers of the active segments could send."""
+        active = [self._torrents[index].info_hash for index in self._active]
+        offers = [offer for each in active for offer in self._means.swarm.offers(each)]
+        if not offers:
+            return m.Parent.GONE
+        return m.Parent.HOLDING if any(offers) else m.Parent.STARVED
 
     def _release(self, transfer: Transfer) -> None:
         """Leave the torrents that did not finish."""

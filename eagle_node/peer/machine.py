@@ -14,6 +14,14 @@ from typing import assert_never
 
 from eagle_node.base.errors import Denied, EagleError
 
+_REDIAL_S = 1.0
+"""A parent whose connection is gone may come back within libtorrent's next tick, of a second."""
+_STARVED_PATIENCE = 3
+"""Stalls that a parent with nothing to give is granted: whoever is at fault above it is replaced
+first, by its own child."""
+_SEEDER_PATIENCE = 3
+"""Stalls that a seeder is granted before its origin's silence counts against it."""
+
 
 class State(enum.Enum):
     """Of one segment."""
@@ -36,10 +44,14 @@ class Stage(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LayoutArrived:
-    """The seeder has told the size; segments in ``have`` are here already."""
+    """The seeder has told the size; segments in ``have`` are here already.
+
+    ``swarmed`` is False for a small blob that comes with the seeder's answer.
+    """
 
     segments: int
     have: frozenset[int]
+    swarmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +94,22 @@ class StreamEnded:
     error: EagleError | None
 
 
+class Parent(enum.Enum):
+    """What the peers that a quiet download is connected to could do for it."""
+
+    GONE = enum.auto()
+    """Nobody is connected."""
+    STARVED = enum.auto()
+    """They have nothing that is missing here: the fault lies above them."""
+    HOLDING = enum.auto()
+    """One has what is missing and does not send it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ticked:
     """Time has passed."""
+
+    parent: Parent = Parent.HOLDING
 
 
 Event = (
@@ -163,13 +188,14 @@ class Download:
         self._states: dict[int, State] = {}
         self._wanted: tuple[int, ...] | None = None
         self._stream_open = True
+        self._planned = False
         self.attempt = 0
         self.stage = Stage.PLANNED
         self.ended = False
 
     def start(self) -> Sequence[Effect]:
-        """The first effects: a stream of metainfo and a plan."""
-        return (OpenStream(0), AskPlan(parent_failed=False))
+        """The first effect: a stream of metainfo."""
+        return (OpenStream(0),)
 
     def handle(self, event: Event, now: float) -> Sequence[Effect]:
         """The effects of ``event``, to be performed in order."""
@@ -181,6 +207,9 @@ class Download:
                 for index in range(event.segments):
                     done = index in event.have
                     self._states.setdefault(index, State.DONE if done else State.WAITING)
+                if not self._planned and event.swarmed:
+                    self._planned = True
+                    return (AskPlan(parent_failed=False), *self._fill_window())
             case Wanted():
                 self._wanted = event.indices
             case MetainfoArrived():
@@ -200,12 +229,16 @@ class Download:
             case StreamEnded():
                 return self._stream_ended(event.error)
             case Ticked():
-                if now - self._progress_at >= self._stall_s:
+                if self.quiet_s(now) >= self._patience_s(event.parent):
                     self._progress_at = now
-                    return self._degrade()
+                    return self._degrade(event.parent)
             case _:
                 assert_never(event)
         return self._fill_window()
+
+    def quiet_s(self, now: float) -> float:
+        """Seconds without progress."""
+        return now - self._progress_at
 
     def check(self) -> None:
         """Assert the invariants."""
@@ -215,6 +248,19 @@ class Download:
     def _progressed(self, now: float) -> None:
         self._progress_at = now
         self.stage = Stage.PLANNED
+
+    def _patience_s(self, parent: Parent) -> float:
+        if not self._active():
+            return self._stall_s * _SEEDER_PATIENCE
+        match parent:
+            case Parent.GONE:
+                return min(_REDIAL_S, self._stall_s)
+            case Parent.STARVED:
+                return self._stall_s * _STARVED_PATIENCE
+            case Parent.HOLDING:
+                return self._stall_s
+            case _:
+                assert_never(parent)
 
     def _active(self) -> list[int]:
         return [index for index, state in self._states.items() if state is State.ACTIVE]
@@ -242,16 +288,16 @@ class Download:
             return self._next_seeder(str(error))
         return ()
 
-    def _degrade(self) -> Sequence[Effect]:
+    def _degrade(self, parent: Parent) -> Sequence[Effect]:
         """No progress for a while: the next stage that can help."""
         if not self._active():
             return self._next_seeder("the seeder is silent")
         self.stage = Stage(min(self.stage + 1, Stage.ORIGIN))
         match self.stage:
             case Stage.NEXT_PARENT:
-                return (AskPlan(parent_failed=True),)
+                return (AskPlan(parent_failed=parent is not Parent.STARVED),)
             case Stage.MESH:
-                return (AskPlan(parent_failed=True), WidenMesh())
+                return (AskPlan(parent_failed=parent is not Parent.STARVED), WidenMesh())
             case Stage.NEXT_SEEDER:
                 return (WidenMesh(), *self._next_seeder("the swarm makes no progress"))
             case _:

@@ -177,10 +177,17 @@ class Swarm:
         if handle is not None and self._session is not None:
             self._session.remove_torrent(handle)
 
-    def peers_of(self, info_hash: InfoHash) -> list[tuple[str, int]]:
-        """Remote endpoints of a torrent's connections; blocks for a moment."""
+    def offers(self, info_hash: InfoHash) -> list[bool]:
+        """For each established connection, whether its peer has pieces that are missing here.
+
+        Asks libtorrent's thread and waits for it, well under a millisecond.
+        """
         handle = self._handles.get(info_hash)
-        return [tuple(peer.ip) for peer in handle.get_peer_info()] if handle is not None else []
+        if handle is None:
+            return []
+        connecting = lt.peer_info.connecting | lt.peer_info.handshake
+        established = (peer for peer in handle.get_peer_info() if not peer.flags & connecting)
+        return [bool(peer.flags & lt.peer_info.interesting) for peer in established]
 
     def limit(self, *, upload: int, download: int) -> None:
         """Bound the session's rates, bytes/s; 0 is no limit."""
