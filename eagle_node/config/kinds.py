@@ -17,6 +17,7 @@ from eagle_node.runtime.sockets import Address, parse_address
 _AUTO = "auto"
 _HOST_NAME = re.compile(r"(?!\d+\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?\Z")
 _REGISTRY = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?::\d{1,5})?\Z")
+_STORAGE_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?\Z")
 
 
@@ -171,8 +172,7 @@ def _parse_http_url(text: str, forms: str, *, path: bool) -> str:
 
 
 def _parse_storage_url(text: str) -> str:
-    scheme, separator, _ = text.partition("://")
-    if not separator or not scheme.isalnum() or not text.isprintable():
+    if not _STORAGE_URL.match(text) or not text.isprintable():
         raise ValueError(f"{text!r} is not a blob store; write file:///dir or s3://bucket/prefix")
     return text
 

@@ -91,13 +91,13 @@ _CLUSTER = (
         "cluster",
         kinds.NAME,
         ("node.cluster",),
-        "name of the cluster; nodes of other names are strangers (default: default)",
+        "name of the cluster, as status shows it (default: default)",
     ),
     Option(
         "cluster-key-file",
         kinds.PATH,
         ("node.cluster_key_file",),
-        "file with the secret that admits a node; without it the network is trusted",
+        "file with the secret that admits a node; not enforced yet: the network is trusted",
     ),
     Option(
         "join",
@@ -171,7 +171,7 @@ _LISTENERS = (
         "swarm-ssl-port",
         kinds.PORT,
         ("swarm.ssl_port",),
-        "BitTorrent over TLS, instead, when there is a cluster key (default: 61008)",
+        "BitTorrent over TLS; unused until the cluster key is enforced (default: 61008)",
     ),
     Option(
         "metainfo-port",
