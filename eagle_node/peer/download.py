@@ -82,6 +82,7 @@ class SwarmFill:
         self._active: dict[int, int] = {}
         self._peers: Sequence[PeerAddress] = ()
         self._failed: list[NodeId] = []
+        self._dialled: set[PeerAddress] = set()
         self._planned = asyncio.Event()
         self._events: asyncio.Queue[m.Event | TorrentEvent] = asyncio.Queue()
         self._stream: asyncio.Task[None] | None = None
@@ -194,6 +195,7 @@ class SwarmFill:
 
     async def _parent(self) -> Sequence[PeerAddress]:
         await self._planned.wait()
+        self._dialled.update(self._peers[:1])
         return self._peers[:1]
 
     async def _plan(self, parent_failed: bool, transfer: Transfer) -> None:
@@ -224,6 +226,7 @@ class SwarmFill:
             self._dial(self._peers[:1])
 
     def _dial(self, peers: Sequence[PeerAddress]) -> None:
+        self._dialled.update(peers)
         for index in self._active:
             for peer in peers:
                 self._means.swarm.connect(self._torrents[index].info_hash, peer.host, peer.port)
@@ -332,9 +335,14 @@ class SwarmFill:
             self._events.put_nowait(m.Ticked(parent))
 
     def _parent_state(self) -> m.Parent:
-        """What the peers of the active segments could send."""
-        active = [self._torrents[index].info_hash for index in self._active]
-        offers = [offer for each in active for offer in self._means.swarm.offers(each)]
+        """What those whom this node has dialled could send; its children are not among them."""
+        dialled = {(peer.host, peer.port) for peer in self._dialled}
+        offers = [
+            has_more
+            for index in self._active
+            for endpoint, has_more in self._means.swarm.offers(self._torrents[index].info_hash)
+            if endpoint in dialled
+        ]
         if not offers:
             return m.Parent.GONE
         return m.Parent.HOLDING if any(offers) else m.Parent.STARVED

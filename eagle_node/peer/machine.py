@@ -213,7 +213,8 @@ class Download:
             case Wanted():
                 self._wanted = event.indices
             case MetainfoArrived():
-                self._progressed(now)
+                if not self._active():
+                    self._progressed(now)
                 if self._states.get(event.index) is State.WAITING:
                     self._states[event.index] = State.READY
             case SegmentArrived():

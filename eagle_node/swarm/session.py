@@ -177,8 +177,8 @@ class Swarm:
         if handle is not None and self._session is not None:
             self._session.remove_torrent(handle)
 
-    def offers(self, info_hash: InfoHash) -> list[bool]:
-        """For each established connection, whether its peer has pieces that are missing here.
+    def offers(self, info_hash: InfoHash) -> list[tuple[tuple[str, int], bool]]:
+        """The remote ends of established connections, and whether they have what is missing here.
 
         Asks libtorrent's thread and waits for it, well under a millisecond.
         """
@@ -187,7 +187,9 @@ class Swarm:
             return []
         connecting = lt.peer_info.connecting | lt.peer_info.handshake
         established = (peer for peer in handle.get_peer_info() if not peer.flags & connecting)
-        return [bool(peer.flags & lt.peer_info.interesting) for peer in established]
+        return [
+            (tuple(peer.ip), bool(peer.flags & lt.peer_info.interesting)) for peer in established
+        ]
 
     def limit(self, *, upload: int, download: int) -> None:
         """Bound the session's rates, bytes/s; 0 is no limit."""
