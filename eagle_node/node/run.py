@@ -14,7 +14,8 @@ from pathlib import Path
 
 from eagle_node import __version__
 from eagle_node.config.tree import Config
-from eagle_node.node.parts import NodePorts, Parts, build
+from eagle_node.node.build import build
+from eagle_node.node.parts import NodePorts, Parts
 from eagle_node.runtime.lock import exclusive
 
 log = logging.getLogger(__name__)

@@ -22,6 +22,8 @@ from eagle_node.tracker.schema import Advert, Holding, NodeInfo
 log = logging.getLogger(__name__)
 
 _BATCH_S = 1.0
+_SOON_S = 0.3
+"""How long somebody may wait for a report."""
 _FULL_EVERY = 10
 """Intervals between full adverts."""
 
@@ -39,24 +41,37 @@ class Advertiser:
         self._sent: dict[Digest, Holding] = {}
         self._reachable = True
         self._full_due = 0.0
+        self._alive_due = 0.0
+        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Until cancelled."""
-        loop = asyncio.get_running_loop()
-        alive_due = 0.0
         while True:
-            now = loop.time()
+            await self._report()
+            await asyncio.sleep(_BATCH_S)
+
+    async def report_soon(self) -> None:
+        """Tell what has changed now, so that plans made from here on know it.
+
+        Returns after a short while even when no tracker answers.
+        """
+        report = asyncio.ensure_future(self._report())
+        report.add_done_callback(_log_failure)
+        await asyncio.wait([report], timeout=_SOON_S)
+
+    async def _report(self) -> None:
+        async with self._turn:
+            now = asyncio.get_running_loop().time()
             held = holdings(self._transfers.seeded(), self._transfers.running())
             full = now >= self._full_due
             advert = self._advert(held, full=full)
-            if full or advert.held or advert.dropped or now >= alive_due:
+            if full or advert.held or advert.dropped or now >= self._alive_due:
                 if full:
                     spread = random.uniform(0.5, 1.0)
                     self._full_due = now + _FULL_EVERY * self._interval_s * spread
                 if await self._send(advert):
                     self._sent = held
-                    alive_due = now + self._interval_s / 2
-            await asyncio.sleep(_BATCH_S)
+                    self._alive_due = now + self._interval_s / 2
 
     def _advert(self, held: Mapping[Digest, Holding], *, full: bool) -> Advert:
         changed = [row for digest, row in held.items() if full or self._sent.get(digest) != row]
@@ -79,6 +94,11 @@ class Advertiser:
         return True
 
 
+def _log_failure(report: asyncio.Future[None]) -> None:
+    if not report.cancelled() and (error := report.exception()) is not None:
+        log.error("an advert failed", exc_info=error)
+
+
 def holdings(
     seeded: Mapping[Digest, Sequence[SegmentTorrent]], running: Mapping[Digest, Transfer]
 ) -> dict[Digest, Holding]:
@@ -90,7 +110,7 @@ def holdings(
             size = torrents[-1].segment.stop
             held[digest] = Holding(digest=digest, size=size, have=None, info_hashes=hashes)
     for digest, transfer in running.items():
-        if digest not in held and transfer.begun and transfer.torrents:
+        if digest not in held and transfer.begun and transfer.swarmed:
             held[digest] = _partial(digest, transfer)
     return held
 

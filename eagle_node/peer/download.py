@@ -79,6 +79,7 @@ class SwarmFill:
         self._seeders = seeders
         self._origin = origin
         self._torrents: dict[int, SegmentTorrent] = {}
+        self._prepared: set[int] = set()
         self._active: dict[int, int] = {}
         self._peers: Sequence[PeerAddress] = ()
         self._failed: list[NodeId] = []
@@ -125,8 +126,10 @@ class SwarmFill:
         """Perform effects in order; the one that ends the download, if it is among them."""
         for effect in effects:
             match effect:
+                case m.PrepareSegment(index):
+                    self._prepare_segment(index, transfer)
                 case m.StartSegment(index):
-                    self._start_segment(index, transfer)
+                    self._start_segment(index)
                 case m.OpenStream(attempt):
                     if self._stream is not None:
                         self._stream.cancel()
@@ -151,6 +154,8 @@ class SwarmFill:
                 if index is None:
                     return None
                 self._active.pop(index, None)
+                self._prepared.discard(index)
+                log.debug("%s: segment %d finished", self._blob.digest, index)
                 self._means.announces.withdraw(self._torrents[index].info_hash)
                 await transfer.segment_written(index, self._torrents[index])
                 return m.SegmentArrived(index)
@@ -176,22 +181,25 @@ class SwarmFill:
         return m.BytesArrived()
 
     def _index_of(self, info_hash: bytes) -> int | None:
-        for index in self._active:
+        for index in self._prepared:
             if self._torrents[index].info_hash == info_hash:
                 return index
         return None
 
-    def _start_segment(self, index: int, transfer: Transfer) -> None:
+    def _prepare_segment(self, index: int, transfer: Transfer) -> None:
         torrent = self._torrents[index]
         transfer.reserve(index)
-        self._active[index] = 0
+        self._prepared.add(index)
         self._means.announces.offer(torrent.info_hash, self._parent)
-        self._means.swarm.download(
-            torrent,
-            transfer.arrival.directory.path,
-            trackers=[self._means.announces.url, *self._means.trackers],
-            observer=self._events.put_nowait,
+        self._means.swarm.prepare(
+            torrent, transfer.arrival.directory.path, observer=self._events.put_nowait
         )
+
+    def _start_segment(self, index: int) -> None:
+        self._active[index] = 0
+        log.debug("%s: segment %d started", self._blob.digest, index)
+        trackers = [self._means.announces.url, *self._means.trackers]
+        self._means.swarm.start(self._torrents[index].info_hash, trackers)
 
     async def _parent(self) -> Sequence[PeerAddress]:
         await self._planned.wait()
@@ -349,10 +357,11 @@ class SwarmFill:
 
     def _release(self, transfer: Transfer) -> None:
         """Leave the torrents that did not finish."""
-        for index in self._active:
+        for index in self._prepared:
             info_hash = self._torrents[index].info_hash
             self._means.announces.withdraw(info_hash)
             self._means.swarm.remove(info_hash)
+        self._prepared.clear()
         self._active.clear()
         if transfer.begun:
             transfer.arrival.woke()

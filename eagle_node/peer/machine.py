@@ -1,7 +1,8 @@
 """The life cycle of one download (sans-IO).
 
 ``handle(event, now)`` is the only door to the state. Segments run WAITING (no metainfo) -> READY ->
-ACTIVE (in the swarm) -> DONE; at most ``window`` are ACTIVE. A download that makes no progress for
+PREPARED (children may connect) -> ACTIVE (dials its parent) -> DONE; at most ``window`` are ACTIVE,
+and at most ``window + LOOKAHEAD`` prepared or active. A download that makes no progress for
 ``stall_s`` seconds climbs the ladder of `Stage`; any progress takes it back to the bottom.
 """
 
@@ -14,6 +15,8 @@ from typing import assert_never
 
 from eagle_node.base.errors import Denied, EagleError
 
+LOOKAHEAD = 12
+"""Segments beyond the window that are prepared: a child's window may be ahead of its parent's."""
 _REDIAL_S = 1.0
 """A parent whose connection is gone may come back within libtorrent's next tick, of a second."""
 _STARVED_PATIENCE = 3
@@ -28,6 +31,7 @@ class State(enum.Enum):
 
     WAITING = enum.auto()
     READY = enum.auto()
+    PREPARED = enum.auto()
     ACTIVE = enum.auto()
     DONE = enum.auto()
 
@@ -125,8 +129,15 @@ Event = (
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareSegment:
+    """Add the segment's torrent, so that a child that dials finds it; dial nobody yet."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class StartSegment:
-    """Add the segment's torrent."""
+    """Have a prepared segment dial its parent."""
 
     index: int
 
@@ -169,7 +180,7 @@ class GiveUp:
     error: EagleError
 
 
-Effect = StartSegment | AskPlan | WidenMesh | OpenStream | GoToOrigin | Finish | GiveUp
+Effect = PrepareSegment | StartSegment | AskPlan | WidenMesh | OpenStream | GoToOrigin | Finish | GiveUp
 
 
 class Download:
@@ -244,6 +255,7 @@ class Download:
     def check(self) -> None:
         """Assert the invariants."""
         assert len(self._active()) <= self._window
+        assert len(self._in(State.PREPARED, State.ACTIVE)) <= self._window + LOOKAHEAD
         assert self.attempt <= self._seeders
 
     def _progressed(self, now: float) -> None:
@@ -264,7 +276,10 @@ class Download:
                 assert_never(parent)
 
     def _active(self) -> list[int]:
-        return [index for index, state in self._states.items() if state is State.ACTIVE]
+        return self._in(State.ACTIVE)
+
+    def _in(self, *states: State) -> list[int]:
+        return [index for index, state in self._states.items() if state in states]
 
     def _fill_window(self) -> Sequence[Effect]:
         if self._wanted is None or not self._states:
@@ -273,12 +288,15 @@ class Download:
         if not missing:
             self.ended = True
             return (Finish(),)
-        free = self._window - len(self._active())
+        room = self._window + LOOKAHEAD - len(self._in(State.PREPARED, State.ACTIVE))
         ready = [index for index in missing if self._states.get(index) is State.READY]
-        starting = ready[: max(0, free)]
-        for index in starting:
-            self._states[index] = State.ACTIVE
-        return [StartSegment(index) for index in starting]
+        preparing = ready[: max(0, room)]
+        self._states.update(dict.fromkeys(preparing, State.PREPARED))
+        free = self._window - len(self._active())
+        prepared = [index for index in missing if self._states.get(index) is State.PREPARED]
+        starting = prepared[: max(0, free)]
+        self._states.update(dict.fromkeys(starting, State.ACTIVE))
+        return [*map(PrepareSegment, preparing), *map(StartSegment, starting)]
 
     def _stream_ended(self, error: EagleError | None) -> Sequence[Effect]:
         self._stream_open = False

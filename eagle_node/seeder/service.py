@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from yarl import URL
@@ -51,6 +51,7 @@ class SeederService:
         origin: Callable[[BlobRef, str | None], Source],
         registry_at: Callable[[URL], str],
         announce_urls: Callable[[], Sequence[str]],
+        report: Callable[[], Awaitable[None]],
         swarm_port: int,
     ) -> None:
         self._cache = cache
@@ -59,6 +60,7 @@ class SeederService:
         self._origin = origin
         self._registry_at = registry_at
         self._announce_urls = announce_urls
+        self._report = report
         self._swarm_port = swarm_port
 
     async def get_metainfo(self, url: str) -> bytes:
@@ -113,6 +115,7 @@ class SeederService:
                 yield InlineEvent(data=await reader.read())
                 return
             torrents = await self._transfers.torrents_of(digest)
+            await self._report()
             yield self._layout(reader.size)
             for torrent in _in_order(torrents, first):
                 yield _segment(torrent)
@@ -132,6 +135,7 @@ class SeederService:
             async for reply in self._committed(transfer.digest, first):
                 yield reply
             return
+        await self._report()
         yield self._layout(arrival.layout.size)
         sent: set[int] = set()
         while len(sent) < len(arrival.layout.segments):

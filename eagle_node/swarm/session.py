@@ -146,6 +146,22 @@ class Swarm:
             parameters.flags |= lt.torrent_flags.seed_mode
             self._add(info_hash, parameters)
 
+    def prepare(self, torrent: SegmentTorrent, directory: Path, *, observer: Observer) -> None:
+        """Be ready to fetch a segment into its file: peers may connect, nobody is dialled yet."""
+        parameters = self._parameters(torrent.metainfo, directory)
+        parameters.flags |= lt.torrent_flags.sequential_download
+        self._observers[torrent.info_hash] = observer
+        self._active.add(torrent.info_hash)
+        self._add(torrent.info_hash, parameters)
+
+    def start(self, info_hash: InfoHash, trackers: Sequence[str]) -> None:
+        """Announce a prepared segment; each tracker is a tier of its own (BEP 12)."""
+        handle = self._handles.get(info_hash)
+        if handle is not None:
+            tiers = [{"url": url, "tier": tier} for tier, url in enumerate(trackers)]
+            handle.replace_trackers(tiers)
+            handle.force_reannounce(0, -1, lt.reannounce_flags_t.ignore_min_interval)
+
     def download(
         self,
         torrent: SegmentTorrent,
@@ -154,14 +170,9 @@ class Swarm:
         trackers: Sequence[str],
         observer: Observer,
     ) -> None:
-        """Fetch a segment into its file; each tracker is a tier of its own (BEP 12)."""
-        parameters = self._parameters(torrent.metainfo, directory)
-        parameters.flags |= lt.torrent_flags.sequential_download
-        parameters.trackers = list(trackers)
-        parameters.tracker_tiers = list(range(len(trackers)))
-        self._observers[torrent.info_hash] = observer
-        self._active.add(torrent.info_hash)
-        self._add(torrent.info_hash, parameters)
+        """Fetch a segment now: `prepare` and `start`."""
+        self.prepare(torrent, directory, observer=observer)
+        self.start(torrent.info_hash, trackers)
 
     def connect(self, info_hash: InfoHash, host: str, port: int) -> None:
         """Dial a peer for a torrent (at libtorrent's next tick)."""

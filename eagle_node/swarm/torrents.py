@@ -57,7 +57,11 @@ def make_torrent(
 
 
 def make_whole_torrent(
-    directory: BlobDirectory, layout: Layout, trackers: Sequence[str]
+    directory: BlobDirectory,
+    layout: Layout,
+    trackers: Sequence[str],
+    *,
+    root_certificate: bytes = b"",
 ) -> tuple[InfoHash, bytes]:
     """The torrent of a whole blob: a directory of its segments' files, in order; blocks.
 
@@ -73,6 +77,8 @@ def make_whole_torrent(
     piece_length = max(segment.piece_length for segment in layout.segments)
     creator = lt.create_torrent(entries, piece_length, lt.create_torrent.v2_only)
     creator.set_priv(True)
+    if root_certificate:
+        creator.set_root_cert(root_certificate.decode())
     for tier, url in enumerate(trackers):
         creator.add_tracker(url, tier)
     try:

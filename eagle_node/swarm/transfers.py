@@ -67,6 +67,11 @@ class Transfer:
         return self._arrival
 
     @property
+    def swarmed(self) -> bool:
+        """Whether the blob is large enough to travel in segments; only after `begin`."""
+        return self.arrival.layout.size > INLINE_LIMIT
+
+    @property
     def begun(self) -> bool:
         """Whether the size is known."""
         return self._arrival is not None
@@ -122,7 +127,7 @@ class Transfer:
 
     async def _offer(self, index: int, torrent: SegmentTorrent | None) -> None:
         if torrent is None:
-            if self.arrival.layout.size <= INLINE_LIMIT:
+            if not self.swarmed:
                 return
             segment = self.arrival.layout.segments[index]
             torrent = await asyncio.to_thread(
@@ -204,7 +209,11 @@ class Transfers:
             raise Unavailable(f"{digest} is not in the cache")
         layout = layout_of(resident.size)
         info_hash, metainfo = await asyncio.to_thread(
-            make_whole_torrent, directory, layout, trackers
+            make_whole_torrent,
+            directory,
+            layout,
+            trackers,
+            root_certificate=self._swarm.root_certificate,
         )
         self._swarm.seed_whole(info_hash, metainfo, directory.path.parent)
         self._whole[digest] = info_hash

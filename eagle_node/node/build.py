@@ -1,0 +1,229 @@
+"""Starts the roles of a node on its parts, and wires what one tells the other."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from contextlib import AsyncExitStack
+from functools import partial
+
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
+from yarl import URL
+
+from eagle_node.api.handlers import build_api
+from eagle_node.base.errors import StartError, UsageError
+from eagle_node.config.tree import Config, Role
+from eagle_node.metainfo.client import MetaInfoClient
+from eagle_node.node.identity import own_among
+from eagle_node.node.parts import Parts
+from eagle_node.node.status import NodeStatus
+from eagle_node.peer.advertise import Advertiser
+from eagle_node.peer.announce import AnnounceEndpoint
+from eagle_node.peer.download import Means
+from eagle_node.peer.service import Peer
+from eagle_node.proxy.blobs import BlobHandler
+from eagle_node.proxy.manifest_store import ManifestStore
+from eagle_node.proxy.manifests import ManifestHandler
+from eagle_node.proxy.passing import Passing
+from eagle_node.proxy.rules import Rules
+from eagle_node.proxy.server import Proxy
+from eagle_node.runtime.clock import monotonic
+from eagle_node.runtime.sockets import Address, bound_address, listen_tcp, parse_address
+from eagle_node.seeder.archive import Archive
+from eagle_node.seeder.origins import Origins
+from eagle_node.seeder.service import SeederService
+from eagle_node.swarm.governor import GOVERN_INTERVAL_S
+from eagle_node.tracker.client import TrackerClient
+from eagle_node.tracker.handlers import TrackerService
+from eagle_node.trust.certificates import SERVER_NAME, NodeIdentity
+
+log = logging.getLogger(__name__)
+
+
+async def build(config: Config, stack: AsyncExitStack) -> Parts:
+    """All parts, listening; raises `StartError` or `UsageError` naming what is wrong."""
+    parts = Parts(config, stack)
+    stack.push_async_callback(_close_unstarted, parts)
+    await stack.enter_async_context(parts.upstream)
+    await stack.enter_async_context(parts.cache)
+    await stack.enter_async_context(parts.swarm)
+    await stack.enter_async_context(parts.transfers)
+    parts.listeners["swarm"] = parts.swarm.port
+    parts.swarm.on_traffic += [parts.governor.on_traffic, parts.count_traffic]
+    parts.swarm.watch_traffic(GOVERN_INTERVAL_S if parts.governor.active else 1.0)
+    parts.governor.start()
+    if parts.has(Role.TRACKER):
+        await _start_tracker(parts)
+    origins = await _build_origins(parts)
+    if parts.has(Role.SEEDER):
+        await _start_seeder(parts, origins)
+    peer = await _start_peer(parts, origins)
+    if parts.has(Role.PROXY):
+        await _start_proxy(parts, peer)
+    await _start_api(parts)
+    return parts
+
+
+async def _close_unstarted(parts: Parts) -> None:
+    """Close coroutines that were never made tasks."""
+    for _, work in parts.work:
+        work.close()
+
+
+async def _serve(
+    parts: Parts,
+    app: web.Application,
+    address: Address,
+    *,
+    flag: str,
+    tls: ssl.SSLContext | None = None,
+) -> int:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    listener = listen_tcp(address, flag=flag)
+    await runner.setup()
+    parts.stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener, ssl_context=tls).start()
+    return bound_address(listener).port
+
+
+async def _start_tracker(parts: Parts) -> None:
+    config = parts.config.tracker
+    database = parts.config.node.data_dir / "tracker.sqlite"
+    service = await parts.stack.enter_async_context(TrackerService(config, parts.metrics, database))
+    tls = parts.identity.ssl_context(server=True) if parts.identity else None
+    port = await _serve(parts, service.app(), config.listen, flag="--tracker-port", tls=tls)
+    parts.listeners["tracker"] = port
+    pinned = {url: parse_address(URL(url).authority) for url in config.pinned}
+    own = own_among(list(pinned.values()), port)
+    own_urls = [url for url, address in pinned.items() if address in own]
+    own_urls = own_urls or [f"http://{Address(parts.host, port)}"]
+    parts.own_trackers = {parts.tracker_url(url) for url in own_urls}
+
+
+async def _build_origins(parts: Parts) -> Origins:
+    archive = None
+    if parts.config.seeder.storage:
+        from eagle_node.storage.open import open_storage
+
+        storage = await parts.stack.enter_async_context(open_storage(parts.config.seeder.storage))
+        archive = Archive(storage, parts.cache, parts.metrics)
+        parts.stack.push_async_callback(archive.aclose)
+        parts.cache.on_commit.append(archive.keep)
+    origins = Origins(parts.upstream, parts.access, parts.config.seeder, archive)
+    parts.stack.push_async_callback(origins.aclose)
+    return origins
+
+
+async def _start_seeder(parts: Parts, origins: Origins) -> None:
+    import grpc
+
+    from eagle_node.metainfo.service import SERVER_OPTIONS, add_metainfo_service
+
+    registries = {URL(each.url).origin(): each.name for each in parts.config.proxy.registries}
+    handler = SeederService(
+        cache=parts.cache,
+        transfers=parts.transfers,
+        access=parts.access,
+        origin=origins.source,
+        registry_at=lambda url: registries.get(url, url.authority),
+        announce_urls=parts.announce_urls,
+        report=parts.report_soon,
+        swarm_port=parts.swarm.port,
+    )
+    address = parts.config.seeder.metainfo_listen
+    listen_tcp(address, flag="--metainfo-port").close()
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    add_metainfo_service(server, handler)
+    try:
+        if parts.identity is None:
+            port = server.add_insecure_port(str(address))
+        else:
+            port = server.add_secure_port(str(address), parts.identity.grpc_server_credentials())
+    except RuntimeError as error:
+        raise StartError(f"cannot listen on {address} (--metainfo-port): {error}") from error
+    await server.start()
+    parts.stack.push_async_callback(server.stop, 1.0)
+    parts.listeners["metainfo"] = port
+    parts.own_seeders = own_among(parts.config.seeder.pinned, port)
+    if not parts.own_seeders:
+        parts.own_seeders = {Address(parts.host, port)}
+
+
+async def _start_peer(parts: Parts, origins: Origins) -> Peer:
+    if not parts.trackers() and not parts.seeders():
+        raise UsageError("a node without seeder and tracker role needs --seeder and --tracker")
+    enter = parts.stack.enter_async_context
+    identity = parts.identity
+    metainfo = await enter(
+        MetaInfoClient(
+            parts.seeders,
+            credentials=identity.grpc_channel_credentials() if identity else None,
+            server_name=SERVER_NAME if identity else None,
+        )
+    )
+    tracker = await enter(
+        TrackerClient(parts.trackers, open_session=partial(_open_session, identity))
+    )
+    means = Means(
+        node=parts.info,
+        swarm=parts.swarm,
+        metainfo=metainfo,
+        tracker=tracker,
+        trackers=parts.announce_urls(),
+        announces=await enter(AnnounceEndpoint(parts.swarm.host)),
+        config=parts.config.swarm,
+        metrics=parts.metrics,
+        clock=monotonic,
+    )
+    interval = parts.config.tracker.interval_s
+    advertiser = Advertiser(means.node, tracker, parts.transfers, interval)
+    parts.advertiser = advertiser
+    parts.work.append(("seed-cache", parts.transfers.seed_cache()))
+    parts.work.append(("advertiser", advertiser.run()))
+    return Peer(
+        cache=parts.cache,
+        transfers=parts.transfers,
+        access=parts.access,
+        means=means,
+        origin=origins.source,
+        seeders=parts.seeders,
+        is_self=lambda address: address in parts.own_seeders,
+    )
+
+
+def _open_session(identity: NodeIdentity | None) -> ClientSession:
+    """A session to trackers."""
+    context = identity.ssl_context(server=False) if identity else True
+    return ClientSession(connector=TCPConnector(ssl=context), cookie_jar=DummyCookieJar())
+
+
+async def _start_proxy(parts: Parts, peer: Peer) -> None:
+    config = parts.config.proxy
+    path = parts.config.node.data_dir / "manifests.sqlite"
+    store = await parts.stack.enter_async_context(ManifestStore(path))
+    listener = listen_tcp(config.listen, flag="--proxy-listen")
+    parts.listeners["proxy"] = bound_address(listener).port
+    await parts.stack.enter_async_context(
+        Proxy(
+            config,
+            listener,
+            blobs=BlobHandler(peer, parts.access, parts.metrics),
+            manifests=ManifestHandler(parts.upstream, store, parts.memory, parts.metrics),
+            passing=Passing(parts.upstream, parts.metrics),
+            rules=Rules(config),
+            metrics=parts.metrics,
+        )
+    )
+
+
+async def _start_api(parts: Parts) -> None:
+    status = NodeStatus(
+        config=parts.config,
+        info=parts.info,
+        metrics=parts.metrics,
+        cache=parts.cache,
+        swarm=parts.swarm,
+    )
+    app = build_api(status, parts.metrics)
+    port = await _serve(parts, app, parts.config.api.listen, flag="--api-listen")
+    parts.listeners["api"] = port
