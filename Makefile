@@ -66,5 +66,5 @@ clean: ## remove everything that make has made
 $(STAMP): requirements.lock pyproject.toml
 	python=$$(PYTHON='$(PYTHON)' .ci/find-python); "$$python" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import ctypes
-import itertools
 import re
+import secrets
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -95,7 +95,6 @@ class Registry:
         self.namespace = namespace
         self.auth = auth
         self.tls = tls
-        self._markers = itertools.count()
 
     @property
     def url(self) -> str:
@@ -107,7 +106,7 @@ class Registry:
 
         A marker is asked for first and waited for, since lines are written after the last byte.
         """
-        marker = f"/v2/marker-{next(self._markers)}"
+        marker = f"/v2/marker-{secrets.token_hex(8)}"
         await _responds(self.url + marker, self.namespace)
         await until(lambda: self._has_logged(marker), what="the registry's access log")
         return [line for line in self._lines() if not line.path.startswith("/v2/marker-")]

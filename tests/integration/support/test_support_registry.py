@@ -58,6 +58,7 @@ async def test_registry_is_the_same_after_a_restart(tmp_path: Path) -> None:
         await push(image, registry, "app")
         port = int(registry.address.rpartition(":")[2])
         await http.download(f"{registry.url}/v2/app/blobs/{blob.digest}")
+        assert await registry.blob_requests() == {blob.digest: 1}
     assert not await http.answers(f"{registry.url}/v2/")
     async with docker_registry(tmp_path / "registry", port=port) as again:
         await http.download(f"{again.url}/v2/app/blobs/{blob.digest}", digest=blob.digest)
