@@ -97,7 +97,7 @@ _CLUSTER = (
         "cluster-key-file",
         kinds.PATH,
         ("node.cluster_key_file",),
-        "file with the secret that admits a node; not enforced yet: the network is trusted",
+        "file with the secret that admits a node; nodes then speak TLS to each other, and to nobody else",
     ),
     Option(
         "join",
@@ -171,7 +171,7 @@ _LISTENERS = (
         "swarm-ssl-port",
         kinds.PORT,
         ("swarm.ssl_port",),
-        "BitTorrent over TLS; unused until the cluster key is enforced (default: 61008)",
+        "BitTorrent over TLS, instead of the swarm port, with a cluster key (default: 61008)",
     ),
     Option(
         "metainfo-port",

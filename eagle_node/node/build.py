@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from contextlib import AsyncExitStack
 from functools import partial
@@ -36,8 +35,6 @@ from eagle_node.swarm.governor import GOVERN_INTERVAL_S
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.handlers import TrackerService
 from eagle_node.trust.certificates import SERVER_NAME, NodeIdentity
-
-log = logging.getLogger(__name__)
 
 
 async def build(config: Config, stack: AsyncExitStack) -> Parts:
