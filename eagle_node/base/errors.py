@@ -12,7 +12,7 @@ class UsageError(EagleError):
 
 
 class StartError(EagleError):
-    """The node cannot start (port in use, data directory locked or from the future); exit status 1."""
+    """The node cannot start (port in use, data directory locked or newer); exit status 1."""
 
 
 class BadDigest(EagleError):
@@ -48,7 +48,7 @@ class Unavailable(EagleError):
 
 
 class WrongContent(EagleError):
-    """Bytes that arrived do not have the digest that they were asked for by; they were discarded."""
+    """Bytes that arrived do not have the digest that was asked for; they were discarded."""
 
 
 class NoSpace(Unavailable):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?(?:/s)?\s*\Z", re.IGNORECASE)
+_SIZE = re.compile(
+    r"\s*([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(?:([kmgt])(i?b)?|b)?(?:/s)?\s*\Z", re.IGNORECASE
+)
 
 
 def parse_size(text: str) -> int:
@@ -13,9 +16,9 @@ def parse_size(text: str) -> int:
     match = _SIZE.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not a size; write it like 500000, 50M, 50MB or 50MiB")
-    number, unit, suffix = match.groups()
-    base = 1000 if (suffix or "").lower() == "b" else 1024
-    return int(float(number) * base ** _UNITS[unit.lower()])
+    number, unit, suffix = (group or "" for group in match.groups())
+    base = 1000 if suffix.lower() == "b" else 1024
+    return int(Fraction(number) * base ** _UNITS[unit.lower()])
 
 
 def format_size(count: float) -> str:
