@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 
 from eagle_node.base.errors import StartError
+
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?\Z")
+"""A name or an IPv4 literal; whether it resolves is for the resolver to say."""
+_PORT = re.compile(r"[0-9]{1,5}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +30,8 @@ def parse_address(text: str, *, default_port: int | None = None) -> Address:
     host, port = text.strip(), ""
     if host.startswith("["):
         host, closing, port = host[1:].partition("]")
-        if not closing or (port and not port.startswith(":")):
+        if not closing or ":" not in host or (port and not port.startswith(":")):
             raise ValueError(f"{text!r} is not an address; write [v6]:port")
-        ipaddress.IPv6Address(host.partition("%")[0])
         port = port[1:]
     elif host.count(":") == 1:
         host, _, port = host.partition(":")
@@ -35,8 +39,12 @@ def parse_address(text: str, *, default_port: int | None = None) -> Address:
         if default_port is None:
             raise ValueError(f"{text!r} has no port; write host:port")
         port = str(default_port)
-    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+    if ":" in host:
+        ipaddress.IPv6Address(host.partition("%")[0])
+    elif not _HOST.match(host):
         raise ValueError(f"{text!r} is not an address; write host:port")
+    if not _PORT.match(port) or int(port) > 65535:
+        raise ValueError(f"{text!r} has no port from 0 to 65535; write host:port")
     return Address(host, int(port))
 
 
@@ -54,7 +62,7 @@ def listen_tcp(address: Address, *, flag: str) -> socket.socket:
         family, kind, proto, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise StartError(f"cannot resolve {address.host!r} ({flag}): {error}") from error
     listener = socket.socket(family, kind, proto)
     try:

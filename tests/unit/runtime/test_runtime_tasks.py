@@ -1,0 +1,68 @@
+"""Rules of `TaskSet`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from eagle_node.runtime.tasks import TaskSet, first_error
+
+
+async def test_leaving_cancels_what_still_runs_and_waits_for_it() -> None:
+    """No task of the set outlives its block."""
+    ended: list[str] = []
+
+    async def work(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(name)
+
+    async with TaskSet() as tasks:
+        tasks.spawn(work("one"), name="one")
+        tasks.spawn(work("two"), name="two")
+        await asyncio.sleep(0)
+    assert sorted(ended) == ["one", "two"]
+
+
+async def test_a_task_that_is_spawned_while_all_are_cancelled_is_cancelled_too() -> None:
+    """What a dying task starts dies as well."""
+    tasks = TaskSet()
+    late: list[asyncio.Task[object]] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            late.append(tasks.spawn(asyncio.sleep(3600), name="late"))
+
+    tasks.spawn(work(), name="early")
+    await asyncio.sleep(0)
+    await tasks.cancel()
+    assert late[0].cancelled()
+
+
+async def test_a_failure_is_logged_with_its_name_and_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The other tasks of the set go on."""
+
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    async with TaskSet() as tasks:
+        other = tasks.spawn(asyncio.sleep(0, "done"), name="other")
+        failed = tasks.spawn(fail(), name="the failing one")
+        await asyncio.wait([other, failed])
+        assert other.result() == "done"
+    assert "the failing one" in caplog.text
+    assert "broken" in caplog.text
+
+
+def test_the_first_leaf_of_nested_groups_is_found() -> None:
+    """Groups of groups hide one cause."""
+    cause = ValueError("cause")
+    nested = ExceptionGroup("outer", [ExceptionGroup("inner", [cause, TypeError()]), OSError()])
+    assert first_error(nested) is cause
