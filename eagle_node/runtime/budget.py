@@ -16,6 +16,9 @@ class ByteBudget:
 
     BURST_S = 0.1
     """Seconds of unused rate that may be saved up."""
+    DEBT_S = 1.0
+    """Seconds of rate that charges may take away in advance: foreign traffic that runs a little
+    over its share for hours must not lock everybody else out for minutes."""
 
     def __init__(self, rate: int, *, clock: Clock = monotonic) -> None:
         self._rate = rate
@@ -59,7 +62,8 @@ class ByteBudget:
         """Account for ``count`` bytes that moved without asking."""
         if self._rate > 0:
             self._refill()
-            self._tokens -= count
+            bound = min(self._tokens, -self._rate * self.DEBT_S)
+            self._tokens = max(bound, self._tokens - count)
 
     def _refill(self) -> None:
         now = self._clock()
