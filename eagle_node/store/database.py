@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from eagle_node.base.errors import StartError
+from eagle_node.base.errors import NoSpace, StartError, Unavailable
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
@@ -23,7 +24,9 @@ class Database:
     """A SQLite file whose every use runs in one thread, in order, each in one transaction.
 
     ``migrations`` is append-only: a file at version ``n`` (``PRAGMA user_version``) gets those
-    after the n-th. A file of a newer version is refused with `StartError`, untouched.
+    after the n-th, each in one transaction with its number. A file of a newer version is refused
+    with `StartError`, untouched. SQLite's own errors are `NoSpace` when the disk is full, else
+    `Unavailable`; while opening they are `StartError`.
     """
 
     def __init__(self, path: Path | None, migrations: Sequence[Migration]) -> None:
@@ -41,19 +44,29 @@ class Database:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._submit(self._close)
-        self._thread.shutdown()
+        try:
+            await self._submit(self._close)
+        finally:
+            self._thread.shutdown()
 
     async def write(self, work: Callable[[Tables], T]) -> T:
-        """Run ``work`` in a ``BEGIN IMMEDIATE`` transaction; committed, or rolled back if it raises."""
+        """Run ``work`` in a ``BEGIN IMMEDIATE`` transaction, rolled back if it raises."""
         return await self._submit(lambda: self._transaction(work))
 
     async def read(self, work: Callable[[Tables], T]) -> T:
         """Run ``work``, which only reads."""
-        return await self._submit(lambda: work(self._opened()))
+        return await self._submit(lambda: self._read(work))
 
     async def _submit(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    @property
+    def _name(self) -> str:
+        return ":memory:" if self._path is None else str(self._path)
+
+    def _read(self, work: Callable[[Tables], T]) -> T:
+        with self._translated():
+            return work(self._opened())
 
     def _opened(self) -> Tables:
         assert self._tables is not None, "used outside of its `async with`"
@@ -61,36 +74,64 @@ class Database:
 
     def _transaction(self, work: Callable[[Tables], T]) -> T:
         tables = self._opened()
-        tables.conn.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(tables)
-        except BaseException:
-            tables.conn.execute("ROLLBACK")
-            raise
-        tables.conn.execute("COMMIT")
+        with self._translated():
+            tables.conn.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(tables)
+                tables.conn.execute("COMMIT")
+            except BaseException:
+                if tables.conn.in_transaction:
+                    tables.conn.execute("ROLLBACK")
+                raise
         return result
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise NoSpace(f"the disk is full: cannot write {self._name}") from error
+            raise Unavailable(f"{self._name}: {error}") from error
 
     def _open(self) -> None:
         from sqlite_utils import Database as Tables
 
-        name = ":memory:" if self._path is None else str(self._path)
         try:
-            connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        except sqlite3.Error as error:
-            raise StartError(f"cannot open {name}: {error}") from error
-        if version > len(self._migrations):
-            connection.close()
+            with ExitStack() as stack:
+                connection = sqlite3.connect(
+                    self._name, isolation_level=None, check_same_thread=False
+                )
+                stack.callback(connection.close)
+                version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+                self._refuse_newer(version)
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                self._tables = Tables(connection)
+                self._migrate(version)
+                stack.pop_all()
+        except (sqlite3.Error, Unavailable) as error:
+            self._tables = None
             raise StartError(
-                f"{name} was written by a newer eagle-node (schema {version}, this one knows "
+                f"cannot use the database {self._name}: {error}; if it is damaged, remove it or "
+                "choose another --data-dir"
+            ) from error
+
+    def _refuse_newer(self, version: int) -> None:
+        if version > len(self._migrations):
+            raise StartError(
+                f"{self._name} was written by a newer eagle-node (schema {version}, this one knows "
                 f"{len(self._migrations)}); upgrade, or choose another --data-dir"
             )
-        self._tables = Tables(connection)
+
+    def _migrate(self, version: int) -> None:
         for number, migrate in enumerate(self._migrations[version:], version + 1):
-            self._transaction(migrate)
-            connection.execute(f"PRAGMA user_version = {number}")
+
+            def step(tables: Tables, migrate: Migration = migrate, number: int = number) -> None:
+                migrate(tables)
+                tables.conn.execute(f"PRAGMA user_version = {number}")
+
+            self._transaction(step)
 
     def _close(self) -> None:
         if self._tables is not None:
