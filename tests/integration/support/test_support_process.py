@@ -92,8 +92,12 @@ async def test_children_die_with_their_parent(tmp_path: Path) -> None:
 
 
 async def _is_gone(pid: int) -> bool:
-    """Whether the process has ended (an unreaped zombie has)."""
+    return _state(pid) in ("Z", None)
+
+
+def _state(pid: int) -> str | None:
+    """The state letter of a process (proc(5)), Z for one that is dead but not reaped; None: gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
-        return True
+        return None
