@@ -96,7 +96,7 @@ async def _is_gone(pid: int) -> bool:
 
 
 def _state(pid: int) -> str | None:
-    """The state letter of a process (proc(5)), Z for one that is dead but not reaped; None: gone."""
+    """The state letter of a process (proc(5)), Z when it is dead but not reaped; None: gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
