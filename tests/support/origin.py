@@ -126,8 +126,14 @@ class Origin:
         """Body bytes of a blob so far."""
         return sum(each.sent for each in self.gets(digest))
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request."""
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request; a client that goes away is no error."""
+        try:
+            return await self._answer(request)
+        except ConnectionError:
+            return web.Response(status=499)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         seen = Seen(method=request.method, path=request.raw_path, headers=request.headers.copy())
         self.requests.append(seen)
         kind, _, name = request.path.rpartition("/")
@@ -190,7 +196,7 @@ async def scripted_origin(*, port: int = 0) -> AsyncIterator[Origin]:
     """An origin on a loopback port, a free one unless it is given."""
     origin = Origin()
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", origin.handle)
+    app.router.add_route("*", "/{path:.*}", origin.serve)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
