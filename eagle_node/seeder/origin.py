@@ -25,6 +25,8 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _RETRIES_UNBEGUN = 1
 """A source that has not sent a byte yet is not worth waiting for: there may be others."""
+_PROBE = 1
+"""Bytes that are asked for to learn the size, when not all of the blob has to come."""
 _MOST_LANES = 4
 _SOON = 8 << 20
 """Bytes ahead of a lane that it is trusted to bring in time ..."""
@@ -150,10 +152,12 @@ class _Lane:
             if writer.position is None and not self._choose():
                 return False
             stop = self._stop_of_run(writer)
+        elif transfer.piecemeal:
+            stop = _PROBE
         async with source.open(self.offset, stop) as stream:
             if not transfer.begun:
                 await transfer.begin(stream.size)
-                if not self._may_write(0):
+                if stop is not None or not self._may_write(0):
                     return stream.size > 0
             await self._copy(writer, stream)
         return True

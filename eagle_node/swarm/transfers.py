@@ -76,6 +76,11 @@ class Transfer:
         """Whether the size is known."""
         return self._arrival is not None
 
+    @property
+    def piecemeal(self) -> bool:
+        """Whether less than the whole has to come: some is here already, or some is wanted."""
+        return not self._whole or self._cache.resumable(self.digest) is not None
+
     def published(self) -> asyncio.Future[Any]:
         """Done at the next change of ``torrents``, or when the transfer ends."""
         if self._published.done():
