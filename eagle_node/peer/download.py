@@ -28,7 +28,13 @@ from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.context import request_id
 from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import TaskSet
-from eagle_node.swarm.events import PieceRejected, TorrentEvent, TorrentFailed, TorrentFinished
+from eagle_node.swarm.events import (
+    PeerLost,
+    PieceRejected,
+    TorrentEvent,
+    TorrentFailed,
+    TorrentFinished,
+)
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent, parse_torrent
 from eagle_node.swarm.transfers import Source, Transfer
@@ -40,6 +46,7 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.25
 _SUSPICIOUS_S = 0.75
 """Quiet after which it is worth asking libtorrent about the connections."""
+_PROBE_TIMEOUT_S = 1.0
 _MESH = 8
 """Peers to dial when the plan's parents make no progress."""
 _FIRST_SEGMENTS = 16
@@ -83,6 +90,7 @@ class SwarmFill:
         self._active: dict[int, int] = {}
         self._peers: Sequence[PeerAddress] = ()
         self._failed: list[NodeId] = []
+        self._gone: list[NodeId] = []
         self._dialled: set[PeerAddress] = set()
         self._planned = asyncio.Event()
         self._events: asyncio.Queue[m.Event | TorrentEvent] = asyncio.Queue()
@@ -136,8 +144,10 @@ class SwarmFill:
                     self._stream = tasks.spawn(
                         self._read_stream(attempt, transfer), name="download-metainfo"
                     )
-                case m.AskPlan(parent_failed):
-                    tasks.spawn(self._plan(parent_failed, transfer), name="download-plan")
+                case m.AskPlan():
+                    tasks.spawn(self._plan(effect, transfer), name="download-plan")
+                case m.ProbeParent():
+                    tasks.spawn(self._probe_parent(), name="download-probe")
                 case m.WidenMesh():
                     self._means.metrics.fallbacks.labels("mesh").inc()
                     self._dial(self._peers[:_MESH])
@@ -163,10 +173,15 @@ class SwarmFill:
                 if event.disk_full:
                     raise NoSpace(f"the disk is full: {event.reason}")
                 raise Unavailable(event.reason)
+            case PeerLost(_, host, port):
+                is_parent = any((host, port) == (peer.host, peer.port) for peer in self._peers[:1])
+                return m.ParentLost() if is_parent else None
             case PieceRejected():
                 log.warning("%s: a peer sent a wrong piece %d", self._blob.digest, event.piece)
                 return None
             case m.LayoutArrived() | m.Wanted() | m.MetainfoArrived() | m.SegmentArrived():
+                return event
+            case m.ParentLost() | m.ParentGone() | m.Planned():
                 return event
             case m.BytesArrived() | m.SeederBeat() | m.StreamEnded() | m.Ticked():
                 return event
@@ -206,11 +221,25 @@ class SwarmFill:
         self._dialled.update(self._peers[:1])
         return self._peers[:1]
 
-    async def _plan(self, parent_failed: bool, transfer: Transfer) -> None:
+    async def _probe_parent(self) -> None:
+        """Tell a parent whose process has ended from one that only has closed a connection."""
+        for parent in self._peers[:1]:
+            try:
+                async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                    _, writer = await asyncio.open_connection(parent.host, parent.port)
+            except (OSError, TimeoutError):
+                self._events.put_nowait(m.ParentGone())
+            else:
+                writer.close()
+
+    async def _plan(self, asked: m.AskPlan, transfer: Transfer) -> None:
         """Ask the tracker whom to connect to, and dial for what is active already."""
+        parent_failed = asked.parent_failed
         if parent_failed and self._peers:
             parent = self._peers[0]
-            if parent.node_id not in self._failed:
+            if asked.gone:
+                self._gone.append(parent.node_id)
+            elif parent.node_id not in self._failed:
                 self._failed.append(parent.node_id)
             self._means.metrics.fallbacks.labels("parent").inc()
             log.info("%s: no progress from %s:%d", self._blob.digest, parent.host, parent.port)
@@ -219,6 +248,7 @@ class SwarmFill:
             digest=self._blob.digest,
             size=transfer.arrival.layout.size,
             failed=tuple(self._failed),
+            gone=tuple(self._gone),
         )
         try:
             plan = await self._means.tracker.plan(request)
@@ -232,6 +262,7 @@ class SwarmFill:
             self._planned.set()
         if parent_failed:
             self._dial(self._peers[:1])
+        self._events.put_nowait(m.Planned())
 
     def _dial(self, peers: Sequence[PeerAddress]) -> None:
         self._dialled.update(peers)

@@ -2,8 +2,10 @@
 
 ``handle(event, now)`` is the only door to the state. Segments run WAITING (no metainfo) -> READY ->
 PREPARED (children may connect) -> ACTIVE (dials its parent) -> DONE; at most ``window`` are ACTIVE,
-and at most ``window + LOOKAHEAD`` prepared or active. A download that makes no progress for
-``stall_s`` seconds climbs the ladder of `Stage`; any progress takes it back to the bottom.
+and at most ``window + LOOKAHEAD`` prepared or active. When the parent is gone, ACTIVE segments
+become STRANDED: libtorrent dials their new parent at its next tick, but that of a fresh segment at
+once, so others take their places in the window. A download that makes no progress for ``stall_s``
+seconds climbs the ladder of `Stage`; any progress takes it back to the bottom.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import assert_never
 
 from eagle_node.base.errors import Denied, EagleError
 
+_PROBE_S = 0.3
+"""Between probes of a parent: its connections end together."""
 LOOKAHEAD = 12
 """Segments beyond the window that are prepared: a child's window may be ahead of its parent's."""
 _REDIAL_S = 1.0
@@ -33,6 +37,7 @@ class State(enum.Enum):
     READY = enum.auto()
     PREPARED = enum.auto()
     ACTIVE = enum.auto()
+    STRANDED = enum.auto()
     DONE = enum.auto()
 
 
@@ -80,6 +85,21 @@ class SegmentArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class ParentLost:
+    """A connection to the parent has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentGone:
+    """The parent refuses connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The tracker has answered, or cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
 class BytesArrived:
     """The swarm delivered payload for an active segment."""
 
@@ -121,6 +141,9 @@ Event = (
     | Wanted
     | MetainfoArrived
     | SegmentArrived
+    | ParentLost
+    | ParentGone
+    | Planned
     | BytesArrived
     | SeederBeat
     | StreamEnded
@@ -144,9 +167,18 @@ class StartSegment:
 
 @dataclass(frozen=True, slots=True)
 class AskPlan:
-    """Ask the tracker (again) and dial; ``parent_failed``: the parent so far made no progress."""
+    """Ask the tracker (again) and dial; ``parent_failed``: the parent so far made no progress.
+
+    ``gone``: it is not there any more.
+    """
 
     parent_failed: bool
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeParent:
+    """Find out whether the parent still accepts connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +212,17 @@ class GiveUp:
     error: EagleError
 
 
-Effect = PrepareSegment | StartSegment | AskPlan | WidenMesh | OpenStream | GoToOrigin | Finish | GiveUp
+Effect = (
+    PrepareSegment
+    | StartSegment
+    | AskPlan
+    | ProbeParent
+    | WidenMesh
+    | OpenStream
+    | GoToOrigin
+    | Finish
+    | GiveUp
+)
 
 
 class Download:
@@ -200,6 +242,8 @@ class Download:
         self._wanted: tuple[int, ...] | None = None
         self._stream_open = True
         self._planned = False
+        self._planning = False
+        self._probed_at = now - _PROBE_S
         self.attempt = 0
         self.stage = Stage.PLANNED
         self.ended = False
@@ -219,24 +263,33 @@ class Download:
                     done = index in event.have
                     self._states.setdefault(index, State.DONE if done else State.WAITING)
                 if not self._planned and event.swarmed:
-                    self._planned = True
+                    self._planned = self._planning = True
                     return (AskPlan(parent_failed=False), *self._fill_window())
             case Wanted():
                 self._wanted = event.indices
             case MetainfoArrived():
-                if not self._active():
+                if not self._in(State.ACTIVE, State.STRANDED):
                     self._progressed(now)
                 if self._states.get(event.index) is State.WAITING:
                     self._states[event.index] = State.READY
             case SegmentArrived():
                 self._progressed(now)
                 self._states[event.index] = State.DONE
+            case ParentLost():
+                if now - self._probed_at < _PROBE_S:
+                    return ()
+                self._probed_at = now
+                return (ProbeParent(),)
+            case ParentGone():
+                return self._replace_parent(now)
+            case Planned():
+                self._planning = False
             case BytesArrived():
                 self._progressed(now)
             case SeederBeat():
                 if event.received > self._fetched:
                     self._fetched = event.received
-                    if not self._active():
+                    if not self._in(State.ACTIVE, State.STRANDED):
                         self._progressed(now)
             case StreamEnded():
                 return self._stream_ended(event.error)
@@ -255,7 +308,8 @@ class Download:
     def check(self) -> None:
         """Assert the invariants."""
         assert len(self._active()) <= self._window
-        assert len(self._in(State.PREPARED, State.ACTIVE)) <= self._window + LOOKAHEAD
+        held = self._in(State.PREPARED, State.ACTIVE, State.STRANDED)
+        assert len(held) <= self._window + LOOKAHEAD
         assert self.attempt <= self._seeders
 
     def _progressed(self, now: float) -> None:
@@ -263,7 +317,7 @@ class Download:
         self.stage = Stage.PLANNED
 
     def _patience_s(self, parent: Parent) -> float:
-        if not self._active():
+        if not self._in(State.ACTIVE, State.STRANDED):
             return self._stall_s * _SEEDER_PATIENCE
         match parent:
             case Parent.GONE:
@@ -282,13 +336,14 @@ class Download:
         return [index for index, state in self._states.items() if state in states]
 
     def _fill_window(self) -> Sequence[Effect]:
-        if self._wanted is None or not self._states:
+        if self._wanted is None or not self._states or self._planning:
             return ()
         missing = [i for i in self._wanted if self._states.get(i) is not State.DONE]
         if not missing:
             self.ended = True
             return (Finish(),)
-        room = self._window + LOOKAHEAD - len(self._in(State.PREPARED, State.ACTIVE))
+        held = self._in(State.PREPARED, State.ACTIVE, State.STRANDED)
+        room = self._window + LOOKAHEAD - len(held)
         ready = [index for index in missing if self._states.get(index) is State.READY]
         preparing = ready[: max(0, room)]
         self._states.update(dict.fromkeys(preparing, State.PREPARED))
@@ -297,6 +352,15 @@ class Download:
         starting = prepared[: max(0, free)]
         self._states.update(dict.fromkeys(starting, State.ACTIVE))
         return [*map(PrepareSegment, preparing), *map(StartSegment, starting)]
+
+    def _replace_parent(self, now: float) -> Sequence[Effect]:
+        """The parent is gone for certain: no patience is due."""
+        if self._planning:
+            return ()
+        self._planning = True
+        self._progress_at = now
+        self._states.update(dict.fromkeys(self._active(), State.STRANDED))
+        return (AskPlan(parent_failed=True, gone=True),)
 
     def _stream_ended(self, error: EagleError | None) -> Sequence[Effect]:
         self._stream_open = False
@@ -309,7 +373,7 @@ class Download:
 
     def _degrade(self, parent: Parent) -> Sequence[Effect]:
         """No progress for a while: the next stage that can help."""
-        if not self._active():
+        if not self._in(State.ACTIVE, State.STRANDED):
             return self._next_seeder("the seeder is silent")
         self.stage = Stage(min(self.stage + 1, Stage.ORIGIN))
         match self.stage:

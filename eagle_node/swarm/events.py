@@ -44,7 +44,16 @@ class PieceRejected:
     piece: int
 
 
-TorrentEvent = TorrentFinished | TorrentProgressed | TorrentFailed | PieceRejected
+@dataclass(frozen=True, slots=True)
+class PeerLost:
+    """A connection of a downloading torrent has ended, or was refused."""
+
+    info_hash: InfoHash
+    host: str
+    port: int
+
+
+TorrentEvent = PeerLost | TorrentFinished | TorrentProgressed | TorrentFailed | PieceRejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

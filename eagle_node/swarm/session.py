@@ -17,6 +17,7 @@ from eagle_node.base.errors import StartError
 from eagle_node.base.ids import InfoHash
 from eagle_node.config.tree import SwarmConfig
 from eagle_node.swarm.events import (
+    PeerLost,
     PieceRejected,
     TorrentEvent,
     TorrentFailed,
@@ -77,9 +78,10 @@ class Swarm:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        mask = lt.alert_category.status | lt.alert_category.error | lt.alert_category.storage
+        kinds = lt.alert_category
+        mask = kinds.status | kinds.error | kinds.storage | kinds.connect
         if log.isEnabledFor(logging.DEBUG):
-            mask |= lt.alert_category.connect | lt.alert_category.tracker
+            mask |= kinds.tracker
         settings: Any = session_settings(
             _with_port(self._config), ssl=self._identity is not None, mask=int(mask)
         )
@@ -270,7 +272,7 @@ class Swarm:
 
     def _translate(self, alert: Any) -> None:
         """Turn an alert into an event of ours at once: it is invalid after the next pop."""
-        if alert.category() & _TOLD:
+        if log.isEnabledFor(logging.DEBUG) and alert.category() & _TOLD:
             log.debug("%s: %s", alert.what(), alert.message())
         match alert:
             case lt.torrent_finished_alert():
@@ -280,6 +282,10 @@ class Swarm:
                 if flushed in self._flushing:
                     self._flushing.discard(flushed)
                     self._tell(TorrentFinished(flushed))
+            case lt.peer_disconnected_alert():
+                lost = _info_hash(alert.handle)
+                if lost in self._active:
+                    self._tell(PeerLost(lost, *alert.ip))
             case lt.state_update_alert():
                 for status in alert.status:
                     self._progressed(status)

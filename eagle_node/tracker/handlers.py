@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -37,6 +38,8 @@ from eagle_node.tracker.wire import (
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
+
+log = logging.getLogger(__name__)
 
 _BIG = 64 << 10
 """Bodies above this many bytes are parsed off the event loop."""
@@ -82,7 +85,15 @@ class TrackerService:
         await self._directory.expire()
 
     async def _plan(self, request: web.Request) -> web.Response:
-        plan = await self._directory.plan(parse_plan_request(await request.read()))
+        asked = parse_plan_request(await request.read())
+        plan = await self._directory.plan(asked)
+        log.debug(
+            "plan of %s for %s: %s%s",
+            asked.digest[7:19],
+            asked.node.host,
+            " ".join(peer.host for peer in plan.peers),
+            f", {len(asked.failed)} failed" if asked.failed else "",
+        )
         self._metrics.tracker_plans.inc()
         return _json(render_plan(plan))
 

@@ -75,14 +75,21 @@ class Machine:
                 self._hold(key, known, row.have, now)
 
     def plan(self, request: PlanRequest, now: float) -> Plan:
-        """Peers for a node that downloads a loaded blob, its parent first."""
+        """Peers for a node that downloads a loaded blob, its parent first.
+
+        Who is said to be gone leaves the wave at once, its children take its place; a call of its
+        own brings it back.
+        """
         known, _ = self._register(request.node, now)
         key = (request.node.group, request.digest)
         wave = self._waves[key]
         if not wave.has_seeder:
             self._expect_seeder(key, known)
         self._waves_of[request.node.node_id].add(key)
-        peers = wave.join(known, frozenset(request.failed), now)
+        for node_id in request.gone:
+            if key in self._waves_of.get(node_id, ()) and node_id != request.node.node_id:
+                self._drop(key, node_id)
+        peers = wave.join(known, frozenset((*request.failed, *request.gone)), now)
         return Plan(peers=tuple(address_of(peer) for peer in peers), interval_s=self._interval_s)
 
     def advertise(self, advert: Advert, now: float) -> bool:

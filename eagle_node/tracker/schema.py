@@ -75,6 +75,8 @@ class PlanRequest:
     size: int
     failed: tuple[NodeId, ...] = ()
     """Peers that gave it no progress."""
+    gone: tuple[NodeId, ...] = ()
+    """Peers that refuse connections: their processes have ended, or their hosts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,7 @@ def parse_plan_request(body: bytes) -> PlanRequest:
         digest=_digest(fields, "digest", fields.text("digest")),
         size=fields.integer("size", 0, MAX_SIZE),
         failed=tuple(_node_id(fields, "failed", text) for text in fields.texts("failed")),
+        gone=tuple(_node_id(fields, "gone", text) for text in fields.texts("gone")),
     )
 
 
