@@ -13,6 +13,10 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})\Z"
 _WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
 
 
+class NoRanges(Unavailable):
+    """The server sends all when asked for a part; the part can only be had by reading up to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """The interval ``[start, stop)`` of a blob; ``stop`` None is its end."""
@@ -52,13 +56,13 @@ def whole_size(
     """The size of the whole blob, if an answer of status 200 or 206 starts at ``asked.start``.
 
     None: a 200 whose length is not told. A 200 is good for any range that starts at 0, since the
-    reader stops early; later starts, and 206 answers other than the one asked for, raise
+    reader stops early; later starts raise `NoRanges`, and 206 answers other than the one asked for
     `Unavailable`.
     """
     length = parse_length(headers.get("Content-Length"))
     if status == 200:
         if asked.start:
-            raise Unavailable(f"{source} does not do ranges: it sent all of {subject}")
+            raise NoRanges(f"{source} does not do ranges: it sent all of {subject}")
         return length
     match = _CONTENT_RANGE.match(headers.get("Content-Range", "").strip())
     if asked.header() is None or match is None:

@@ -15,6 +15,7 @@ from typing import Protocol
 from eagle_node.base.errors import EagleError, NoSpace, Unavailable
 from eagle_node.blobs.segments import Segment
 from eagle_node.config.tree import SeederConfig
+from eagle_node.registry.answer import NoRanges
 from eagle_node.runtime.tasks import first_error
 from eagle_node.seeder.writer import SegmentWriter
 from eagle_node.swarm.transfers import Transfer
@@ -49,7 +50,7 @@ class ByteSource(Protocol):
     """Where whole blobs can be read from any offset."""
 
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[ByteStream]:
-        """Bytes ``[start, stop)``; raises `Denied` or `Unavailable`."""
+        """Bytes ``[start, stop)``; raises `Denied`, `NoRanges` or another `Unavailable`."""
 
 
 class InOrderFill:
@@ -59,6 +60,8 @@ class InOrderFill:
         self._source = source
         self._config = config
         self._lanes: set[_Lane] = set()
+        self.ranges = True
+        """Whether the source sends parts; else lanes read from the start up to what they need."""
 
     async def __call__(self, transfer: Transfer) -> None:
         """Bring what is missing and wanted; raises the first lane's error."""
@@ -69,7 +72,8 @@ class InOrderFill:
                     await asyncio.wait([transfer.opened])
                 while transfer.begun and self._lanes:
                     urgent = self._out_of_reach(transfer, self._lanes)
-                    if urgent is not None and len(self._lanes) < _MOST_LANES:
+                    most = _MOST_LANES if self.ranges else 1
+                    if urgent is not None and len(self._lanes) < most:
                         group.create_task(self._lane(transfer, urgent), name="lane")
                     await transfer.arrival.changed()
         except* EagleError as errors:
@@ -136,6 +140,9 @@ class _Lane:
                     failures = 0
                 except NoSpace:
                     raise
+                except NoRanges as error:
+                    log.info("%s", error)
+                    self._fill.ranges = False
                 except Unavailable as error:
                     failures = 1 if self._received > before else failures + 1
                     if failures > (retries if self._transfer.begun else _RETRIES_UNBEGUN):
@@ -154,20 +161,25 @@ class _Lane:
             stop = self._stop_of_run(writer)
         elif transfer.piecemeal:
             stop = _PROBE
-        async with source.open(self.offset, stop) as stream:
+        start = self.offset
+        if not self._fill.ranges:
+            start, stop = 0, None
+        async with source.open(start, stop) as stream:
             if not transfer.begun:
                 await transfer.begin(stream.size)
                 if stop is not None or not self._may_write(0):
                     return stream.size > 0
-            await self._copy(writer, stream)
+            await self._copy(writer, stream, skip=self.offset - start)
         return True
 
-    async def _copy(self, writer: SegmentWriter, stream: ByteStream) -> None:
+    async def _copy(self, writer: SegmentWriter, stream: ByteStream, *, skip: int) -> None:
+        """Write the stream's bytes, but for the first ``skip``, to where this lane has come."""
         layout = self._transfer.arrival.layout
         async for chunk in stream.chunks():
-            self._received += len(chunk)
-            self._transfer.arrival.received += len(chunk)
-            data = chunk
+            data = chunk[skip:]
+            skip -= len(chunk) - len(data)
+            self._received += len(data)
+            self._transfer.arrival.received += len(data)
             while data:
                 if writer.position is None:
                     index = layout.at(self.offset).index
