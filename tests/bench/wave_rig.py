@@ -129,8 +129,7 @@ class Wave:
     async def upload(self) -> None:
         """Put random layers into the origin."""
         for number, size in enumerate(self.scenario.sizes):
-            data = random.Random(f"{number}-{size}").randbytes(size)
-            self.digests.append(await _push(self.registry, data))
+            self.digests.append(await _push(self.registry, _random_bytes(size, seed=number)))
 
     async def direct(self) -> float:
         """Seconds that one node's direct download takes on the idle rig."""
@@ -291,8 +290,8 @@ async def _start_nodes(
     scenario: Scenario, net: Network, registry: Registry, directory: Path, stack: AsyncExitStack
 ) -> list[Node]:
     """The first node is the seeder; the tracker is the second, when there is one to be killed."""
-    common = ("--registry", f"{REGISTRY}={registry.url}", "--default-registry", REGISTRY)
-    common += scenario.flags
+    registries = ("--registry", f"{REGISTRY}={registry.url}", "--default-registry", REGISTRY)
+    common = (*registries, *scenario.flags)
     separate = scenario.kill_tracker and scenario.nodes > 1
     nodes: list[Node] = []
 
@@ -327,6 +326,13 @@ async def _start_nodes(
             *(start(index, "--role", "proxy,peer", *pins) for index in indices)
         )
     return nodes
+
+
+def _random_bytes(size: int, *, seed: int) -> bytes:
+    """The same incompressible bytes for the same size and seed."""
+    source = random.Random(f"{seed}-{size}")
+    parts = [source.randbytes(min(64 * MIB, size - start)) for start in range(0, size, 64 * MIB)]
+    return b"".join(parts)
 
 
 def _blob_url(base: str, digest: str) -> str:
