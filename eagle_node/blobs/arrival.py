@@ -3,7 +3,8 @@
 Whoever brings bytes (the swarm, the origin) writes segment files and says so; readers wait for the
 bytes that they need and say which; a verifier hashes the contiguous prefix as it grows. The last
 bytes are held back until the whole digest is known to be right, so no client ever sees the clean
-end of a wrong body.
+end of a wrong body. When only parts are wanted nothing is held back: the digest would never be known,
+and a client that asks for the tail alone (lazy pullers keep their index there) must get it.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Arrival:
             end = segment.stop
             if segment.index not in self.have:
                 end = segment.start + self._grown.get(segment.index, 0)
-            if self.phase is not Phase.VERIFIED:
+            if self.whole_wanted and self.phase is not Phase.VERIFIED:
                 end = min(end, self.layout.size - _HELD_BACK)
             end = min(end, stop)
             if end > offset and not isinstance(self.error, WrongContent):
