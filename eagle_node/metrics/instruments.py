@@ -37,15 +37,21 @@ class Metrics:
             "eagle_served_bytes", "Blob and manifest bytes sent to clients", ["source"], registry=r
         )
         self.requests = Counter(
-            "eagle_proxy_requests", "Client requests by kind and status", ["kind", "status"],
+            "eagle_proxy_requests",
+            "Client requests by kind and status",
+            ["kind", "status"],
             registry=r,
         )
         self.first_byte_seconds = Histogram(
-            "eagle_proxy_first_byte_seconds", "From a blob request to its first body byte",
-            registry=r, buckets=_SECONDS,
+            "eagle_proxy_first_byte_seconds",
+            "From a blob request to its first body byte",
+            registry=r,
+            buckets=_SECONDS,
         )
         self.blob_seconds = Histogram(
-            "eagle_blob_fetch_seconds", "From a cache miss to the committed blob", registry=r,
+            "eagle_blob_fetch_seconds",
+            "From a cache miss to the committed blob",
+            registry=r,
             buckets=_SECONDS,
         )
         self.blob_failures = Counter(

@@ -58,6 +58,8 @@ class Peer:
         transfer = await self._transfers.start(
             digest, self._source(blob, authorization), whole=whole
         )
+        if transfer is None:
+            return await self.open(blob, authorization, whole=whole)
         await transfer.opened
         self._access.remember_yes(blob, authorization)
         reader = self._cache.open(digest)

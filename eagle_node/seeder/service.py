@@ -66,10 +66,8 @@ class SeederService:
     async def get_metainfo(self, url: str) -> bytes:
         """The torrent of a whole blob, given its URL at the registry, once it is whole here."""
         blob = self._blob_at(url)
-        if blob.digest in self._cache:
-            await self._access.check(blob, None)
-        else:
-            transfer = await self._start(blob, None)
+        transfer = await self._start(blob, None)
+        if transfer is not None:
             await transfer.finished
         return await self._transfers.whole_torrent(blob.digest, self._announce_urls())
 
@@ -83,28 +81,36 @@ class SeederService:
                 f"layout version {request.layout_version} is not spoken here, {LAYOUT_VERSION} is"
             )
         log.debug("node %s wants %s", request.node_id, blob)
-        if blob.digest in self._cache:
-            await self._access.check(blob, authorization)
-            async for reply in self._committed(blob.digest, request.first):
-                yield reply
-            return
         transfer = await self._start(blob, authorization)
-        async for reply in self._arriving(transfer, request.first):
+        if transfer is None:
+            replies = self._committed(blob.digest, request.first)
+        else:
+            replies = self._arriving(transfer, request.first)
+        async for reply in replies:
             yield reply
 
-    async def _start(self, blob: BlobRef, authorization: str | None) -> Transfer:
-        """Join or begin the blob's transfer, in the name of a client who may read it."""
-        joined = self._transfers.get(blob.digest) is not None
-        if joined:
+    async def _start(self, blob: BlobRef, authorization: str | None) -> Transfer | None:
+        """Join or begin the blob's transfer for a client who may read it; None: it is here.
+
+        Whoever begins it proves the right by fetching; everybody else's is checked.
+        """
+        known = blob.digest in self._cache or self._transfers.get(blob.digest) is not None
+        if known:
             await self._access.check(blob, authorization)
         transfer = await self._transfers.start(
             blob.digest, self._origin(blob, authorization), whole=True
         )
-        if not joined and self._transfers.get(blob.digest) is transfer:
-            await asyncio.wait([transfer.opened])
-            if transfer.opened.exception() is None:
-                self._access.remember_yes(blob, authorization)
+        if transfer is not None and not known:
+            transfer.opened.add_done_callback(
+                lambda opened: self._remember(opened, blob, authorization)
+            )
         return transfer
+
+    def _remember(
+        self, opened: asyncio.Future[Any], blob: BlobRef, authorization: str | None
+    ) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            self._access.remember_yes(blob, authorization)
 
     async def _committed(self, digest: Digest, first: Sequence[int]) -> AsyncIterator[FetchReply]:
         reader = self._cache.open(digest)

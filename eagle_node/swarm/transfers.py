@@ -118,6 +118,17 @@ class Transfer:
         self.opened.set_result(arrival)
         return arrival
 
+    def abandon(self) -> None:
+        """Nobody works on it any more: whoever still waits must not wait for ever."""
+        if self.finished.done():
+            return
+        error = Unavailable(f"the transfer of {self.digest} was given up")
+        if not self.opened.done():
+            self.opened.set_exception(error)
+        if self._arrival is not None:
+            self._arrival.fail(error)
+        self.finished.set_exception(error)
+
     def reserve(self, *indices: int) -> None:
         """Make room for segments whose bytes are about to come (`NoSpace`)."""
         self._cache.reserve(self.arrival, indices)
@@ -185,11 +196,16 @@ class Transfers:
         """Committed blobs that are offered to peers, with their torrents."""
         return dict(self._seeded)
 
-    async def start(self, digest: Digest, source: Source, *, whole: bool) -> Transfer:
-        """The transfer of ``digest``, started with ``source`` unless it is under way already."""
+    async def start(self, digest: Digest, source: Source, *, whole: bool) -> Transfer | None:
+        """The transfer of ``digest``, started with ``source`` unless it is under way already.
+
+        None when the cache has the blob by now: whoever looked there before may have waited since.
+        """
         while (transfer := self._running.get(digest)) is not None and transfer.closing:
             await asyncio.wait([transfer.finished])
         if transfer is None:
+            if digest in self._cache:
+                return None
             transfer = Transfer(digest, self._cache, self._swarm)
             self._running[digest] = transfer
             self._tasks.spawn(self._run(transfer, source), name=f"transfer-{digest[7:19]}")
@@ -252,8 +268,7 @@ class Transfers:
             transfer.finished.set_exception(error)
         finally:
             self._running.pop(transfer.digest, None)
-            if not transfer.finished.done():
-                transfer.finished.cancel()
+            transfer.abandon()
 
     async def _fill(self, transfer: Transfer, source: Source) -> None:
         """Run the source until the blob is verified, or nobody wants more of it for a while."""
