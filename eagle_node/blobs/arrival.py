@@ -3,8 +3,8 @@
 Whoever brings bytes (the swarm, the origin) writes segment files and says so; readers wait for the
 bytes that they need and say which; a verifier hashes the contiguous prefix as it grows. The last
 bytes are held back until the whole digest is known to be right, so no client ever sees the clean
-end of a wrong body. When only parts are wanted nothing is held back: the digest would never be known,
-and a client that asks for the tail alone (lazy pullers keep their index there) must get it.
+end of a wrong body. When only parts are wanted nothing is held back: the digest would never be
+known, and a client that asks for the tail alone (lazy pullers keep their index there) must get it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -54,8 +55,11 @@ class Arrival:
         self.source: Source = "origin"
         self.whole_wanted = False
         self.demand: dict[object, ByteRange] = {}
+        self.readers = 0
+        """Open readers, whether they wait for bytes or not."""
         self.received = 0
         self._grown: dict[int, int] = {}
+        self._rewrites: Counter[int] = Counter()
         self._changed: asyncio.Future[None] | None = None
 
     @property
@@ -94,7 +98,17 @@ class Arrival:
 
     def lost(self, index: int) -> None:
         """The bytes of an incomplete segment are not to be used any more."""
-        self._grown.pop(index, None)
+        if self._grown.pop(index, 0):
+            self._rewrites[index] += 1
+
+    def rewrites(self, index: int) -> int:
+        """How often bytes of a segment that readers may have seen were lost."""
+        return self._rewrites[index]
+
+    def keep_only(self, intact: Iterable[int]) -> None:
+        """Before anybody reads: of the segments that were to be resumed only these are here."""
+        self.have.intersection_update(intact)
+        self.resumed = frozenset(self.have)
 
     def completed(self, index: int) -> None:
         """Segment ``index`` is whole."""
@@ -112,6 +126,12 @@ class Arrival:
     def woke(self) -> None:
         """Wake everybody who waits for a change: demand has changed."""
         self._signal()
+
+    def want_whole(self) -> None:
+        """All of the blob has to come, and none of it may end before it is verified."""
+        if not self.whole_wanted:
+            self.whole_wanted = True
+            self._signal()
 
     async def changed(self) -> None:
         """Wait for the next change of any kind."""

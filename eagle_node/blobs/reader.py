@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -39,6 +39,8 @@ class BlobReader:
         self._layout = layout
         self._arrival = arrival
         self._release: Callable[[], None] | None = release
+        if arrival is not None:
+            arrival.readers += 1
 
     @property
     def digest(self) -> Digest:
@@ -60,11 +62,15 @@ class BlobReader:
         if self._release is not None:
             self._release()
             self._release = None
+            if self._arrival is not None:
+                self._arrival.readers -= 1
+                self._arrival.woke()
 
-    async def slices(self, wanted: ByteRange) -> AsyncIterator[FileSlice]:
-        """The bytes of ``wanted`` in order, as they become readable.
+    async def slices(self, wanted: ByteRange) -> AsyncGenerator[FileSlice, None]:
+        """The bytes of ``wanted`` in order, as they become readable; use it with `aclosing`.
 
-        Raises the arrival's error, or `Unavailable` when a file has been taken away underneath.
+        Raises the arrival's error, or `Unavailable` when a file has been taken away underneath, or
+        when a segment of which bytes were given is written anew: they may have been other bytes.
         """
         offset = wanted.start
         with self._demand(wanted):
@@ -72,10 +78,13 @@ class BlobReader:
                 segment = self._layout.at(offset)
                 if self._arrival is not None:
                     await self._arrival.readable(offset, wanted.stop)
+                rewrites = self._rewrites(segment.index)
                 with self._open(segment.index) as file:
                     last = min(segment.stop, wanted.stop)
                     while offset < last:
                         run = await self._run(offset, last)
+                        if self._rewrites(segment.index) != rewrites:
+                            raise Unavailable(f"the source of {self.digest} was replaced")
                         yield FileSlice(file, run.start - segment.start, run.length)
                         offset = run.stop
                         self._advance(ByteRange(offset, wanted.stop))
@@ -83,10 +92,14 @@ class BlobReader:
     async def read(self, wanted: ByteRange | None = None) -> bytes:
         """The bytes of ``wanted`` (default: all) in memory; for small blobs."""
         parts = []
-        async for part in self.slices(wanted or ByteRange(0, self.size)):
-            part.file.seek(part.offset)
-            parts.append(part.file.read(part.length))
+        async with aclosing(self.slices(wanted or ByteRange(0, self.size))) as slices:
+            async for part in slices:
+                part.file.seek(part.offset)
+                parts.append(part.file.read(part.length))
         return b"".join(parts)
+
+    def _rewrites(self, index: int) -> int:
+        return 0 if self._arrival is None else self._arrival.rewrites(index)
 
     async def _run(self, offset: int, stop: int) -> ByteRange:
         if self._arrival is None:
@@ -96,6 +109,8 @@ class BlobReader:
     @contextmanager
     def _demand(self, wanted: ByteRange) -> Iterator[None]:
         if self._arrival is not None:
+            if wanted.length == self.size:
+                self._arrival.want_whole()
             self._arrival.demand[self] = wanted
             self._arrival.woke()
         try:
