@@ -7,7 +7,8 @@ import contextlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -19,10 +20,11 @@ from eagle_node.blobs.arrival import Arrival, Phase
 from eagle_node.blobs.eviction import Resident, victims
 from eagle_node.blobs.index import ArrivingRow, CommittedRow, Index
 from eagle_node.blobs.reader import BlobReader
-from eagle_node.blobs.segments import layout_of
+from eagle_node.blobs.segments import MAX_SIZE, layout_of
 from eagle_node.config.tree import CacheConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.tasks import TaskSet
+from eagle_node.runtime.threads import finish_in_thread
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +76,10 @@ class Cache:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.cancel()
-        await self._index.used(self._touched)
-        await self._index.__aexit__()
+        try:
+            await self._index.used(self._touched)
+        finally:
+            await self._index.__aexit__()
 
     @property
     def limit(self) -> int:
@@ -86,7 +90,7 @@ class Cache:
     def used(self) -> int:
         """Bytes of committed blobs and of segments that arrivals have reserved."""
         arriving = sum(
-            layout_of(self._arrivals[digest].layout.size).segments[index].length
+            self._arrivals[digest].layout.segments[index].length
             for digest, numbers in self._reserved.items()
             for index in numbers
         )
@@ -135,25 +139,31 @@ class Cache:
         return None
 
     async def arrive(self, digest: Digest, size: int) -> Arrival:
-        """Start (or resume) the arrival of a blob of ``size`` bytes; nothing is reserved yet."""
+        """Start (or resume) the arrival of a blob of ``size`` bytes; nothing more is reserved yet.
+
+        Segments that are kept from an earlier arrival are there already, if they are intact.
+        """
         assert digest not in self._residents
         assert digest not in self._arrivals
-        directory = self.directory(digest)
+        if size > MAX_SIZE:
+            raise Unavailable(f"{digest} is said to have {size} bytes; no blob has")
         row = self._resumable.pop(digest, None)
-        have: Iterable[int] = ()
-        if row is not None and row.size == size:
-            have = row.segments
-        elif directory.path.exists():
-            await asyncio.to_thread(directory.remove)
-        arrival = Arrival(directory, layout_of(size), have)
+        kept = row.segments if row is not None and row.size == size else frozenset()
+        arrival = Arrival(self.directory(digest), layout_of(size), kept)
         self._arrivals[digest] = arrival
-        self._reserved[digest] = set(arrival.have)
+        self._reserved[digest] = set(kept)
         try:
-            await asyncio.to_thread(directory.path.mkdir, parents=True, exist_ok=True)
+            intact = await finish_in_thread(arrival.directory.prune, size, kept)
+            await self._index.begin(digest, size)
         except OSError as error:
             self._forget_arrival(digest)
-            raise NoSpace(f"cannot create {directory.path}: {error.strerror}") from error
-        await self._index.begin(digest, size)
+            raise NoSpace(f"cannot use {arrival.directory.path}: {error.strerror}") from error
+        except BaseException:
+            self._forget_arrival(digest)
+            self._keep(digest, size, kept)
+            raise
+        arrival.keep_only(intact)
+        self._reserved[digest] &= intact
         return arrival
 
     def reserve(self, arrival: Arrival, numbers: Iterable[int]) -> None:
@@ -192,7 +202,7 @@ class Cache:
 
     async def suspend(self, arrival: Arrival) -> None:
         """Nobody works on an arrival any more: keep its whole segments for a later resumption."""
-        digest = arrival.digest
+        digest, size = arrival.digest, arrival.layout.size
         if digest not in self._arrivals:
             return
         if isinstance(arrival.error, WrongContent) or not arrival.have:
@@ -200,19 +210,23 @@ class Cache:
             return
         for listener in self.on_drop:
             listener(digest)
-        self._forget_arrival(digest)
-        self._resumable[digest] = ArrivingRow(
-            digest=digest, size=arrival.layout.size, segments=frozenset(arrival.have)
-        )
-        self._gauge()
+        try:
+            await finish_in_thread(arrival.directory.prune, size, arrival.have)
+        except OSError as error:
+            log.warning("cannot clean up %s: %s", arrival.directory.path, error)
+        finally:
+            self._forget_arrival(digest)
+            self._keep(digest, size, frozenset(arrival.have))
 
     async def discard(self, arrival: Arrival) -> None:
         """Drop an arrival and its bytes."""
         for listener in self.on_drop:
             listener(arrival.digest)
-        self._forget_arrival(arrival.digest)
-        await asyncio.to_thread(arrival.directory.remove)
-        await self._index.forget(arrival.digest)
+        try:
+            await finish_in_thread(arrival.directory.remove)
+            await self._index.forget(arrival.digest)
+        finally:
+            self._forget_arrival(arrival.digest)
 
     async def drop(self, digest: Digest) -> bool:
         """Remove a committed blob that nobody reads; False when it is pinned or not there."""
@@ -245,6 +259,11 @@ class Cache:
         resident = self._residents[digest]
         self._residents[digest] = Resident(size=resident.size, used=self._recency)
         self._touched[digest] = self._recency
+
+    def _keep(self, digest: Digest, size: int, segments: frozenset[int]) -> None:
+        if segments:
+            self._resumable[digest] = ArrivingRow(digest=digest, size=size, segments=segments)
+            self._gauge()
 
     def _forget_arrival(self, digest: Digest) -> None:
         self._arrivals.pop(digest, None)
@@ -283,7 +302,10 @@ class Cache:
         return self._config.reserve + outstanding + needed - self._free()
 
     def _free(self) -> int:
-        disk = os.statvfs(self._root)
+        try:
+            disk = os.statvfs(self._root)
+        except OSError as error:
+            raise NoSpace(f"cannot use cache directory {self._root}: {error.strerror}") from error
         return disk.f_bavail * disk.f_frsize
 
     def _drop_resumable(self, short: int) -> None:
@@ -336,7 +358,12 @@ class Cache:
         """Make memory, index and disk agree; the disk's markers say what is whole."""
         rows = {row.digest: row for row in await self._index.committed()}
         resumable = {row.digest: row for row in await self._index.arriving()}
-        found = await asyncio.to_thread(_survey, self._root, rows, set(resumable))
+        try:
+            found = await asyncio.to_thread(_survey, self._root, rows, resumable)
+        except OSError as error:
+            raise StartError(
+                f"cannot use cache directory {self._root}: {error.strerror}"
+            ) from error
         self._recency = max((row.used for row in rows.values()), default=0)
         for digest, size in found.items():
             row = rows.get(digest)
@@ -347,7 +374,8 @@ class Cache:
         for digest in rows.keys() - found.keys():
             log.warning("cached blob %s is gone or damaged; forgotten", digest)
             await self._index.forget(digest)
-        self._resumable = {d: row for d, row in resumable.items() if d not in found}
+        for digest, kept in resumable.items():
+            self._keep(digest, kept.size, kept.segments)
 
 
 def _held(row: ArrivingRow) -> int:
@@ -361,21 +389,26 @@ def _commit_files(directory: files.BlobDirectory, size: int, torrents: bytes) ->
 
 
 def _survey(
-    root: Path, rows: dict[Digest, CommittedRow], resumable: set[Digest]
+    root: Path, rows: Mapping[Digest, CommittedRow], resumable: dict[Digest, ArrivingRow]
 ) -> dict[Digest, int]:
-    """Sizes of the whole blobs on disk; deletes what is neither whole nor resumable."""
+    """Sizes of the whole blobs on disk; deletes what is neither whole nor resumable.
+
+    Takes out of ``resumable`` what is not on disk any more.
+    """
     found: dict[Digest, int] = {}
+    kept: dict[Digest, ArrivingRow] = {}
     for directory in files.scan(root):
-        size = directory.committed_size()
-        row = rows.get(directory.digest)
-        if size is not None and row is not None and not row.durable:
-            size = size if _content_is_right(directory, size) else None
-        if size is not None:
-            found[directory.digest] = size
-        elif directory.digest not in resumable:
-            directory.remove()
+        digest, size = directory.digest, directory.committed_size()
+        committed, arriving = rows.get(digest), resumable.get(digest)
+        known = committed is not None and committed.durable
+        if size is not None and (known or _content_is_right(directory, size)):
+            found[digest] = size
+        elif arriving is not None and (intact := directory.prune(arriving.size, arriving.segments)):
+            kept[digest] = replace(arriving, segments=intact)
         else:
-            directory.withdraw()
+            directory.remove()
+    resumable.clear()
+    resumable.update(kept)
     return found
 
 
@@ -390,5 +423,6 @@ def _content_is_right(directory: files.BlobDirectory, size: int) -> bool:
                 while chunk := file.read(1 << 20):
                     digest.update(chunk)
     except OSError as error:
-        raise Unavailable(f"cannot read {directory.path}: {error}") from error
+        log.warning("cannot read %s: %s", directory.path, error)
+        return False
     return f"sha256:{digest.hexdigest()}" == directory.digest

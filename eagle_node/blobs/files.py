@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,20 @@ class BlobDirectory:
         self.withdraw()
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def prune(self, size: int, segments: Iterable[int]) -> frozenset[int]:
+        """Delete everything but ``segments`` of a blob of ``size`` bytes; those that are intact."""
+        wanted = set(segments)
+        kept = {
+            self.segment(segment.index): segment.index
+            for segment in layout_of(size).segments
+            if segment.index in wanted and _length(self.segment(segment.index)) == segment.length
+        }
+        self.path.mkdir(parents=True, exist_ok=True)
+        for entry in self.path.iterdir():
+            if entry not in kept:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        return frozenset(kept.values())
+
     def committed_size(self) -> int | None:
         """Bytes of a whole blob of this layout version; None for anything else."""
         try:
@@ -68,7 +82,7 @@ class BlobDirectory:
             if marker["layout"] != LAYOUT_VERSION or not isinstance(size, int):
                 return None
             for segment in layout_of(size).segments:
-                if self.segment(segment.index).stat().st_size != segment.length:
+                if _length(self.segment(segment.index)) != segment.length:
                     return None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -84,6 +98,14 @@ class BlobDirectory:
                 os.close(descriptor)
 
 
+def _length(path: Path) -> int:
+    """Bytes of a file; -1 when it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
 def segment_name(digest: Digest, index: int) -> str:
     """Name of a segment's file and torrent: it carries the digest and the segment's number."""
     return f"{digest_hex(digest)}.{index:04d}"
@@ -97,7 +119,7 @@ def blob_directory(root: Path, digest: Digest) -> BlobDirectory:
 
 def scan(root: Path) -> Iterator[BlobDirectory]:
     """Every blob directory under ``root``; what does not belong there is passed over."""
-    for shelf in sorted(root.glob("[0-9a-f][0-9a-f]")):
+    for shelf in sorted(root.glob("[0-9a-f][0-9a-f]/")):
         for entry in sorted(shelf.iterdir()):
             try:
                 yield BlobDirectory(entry, parse_digest(f"sha256:{entry.name}"))

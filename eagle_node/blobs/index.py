@@ -75,11 +75,14 @@ class Index:
         ]
 
     async def arriving(self) -> list[ArrivingRow]:
-        """All blobs on their way that this boot has written; older ones are forgotten."""
+        """All blobs on their way that this boot has written; older ones are deleted."""
+        await self._execute(
+            ("DELETE FROM arriving WHERE boot <> ?", [(self._boot,)]),
+            ("DELETE FROM segment WHERE digest NOT IN (SELECT digest FROM arriving)", [()]),
+        )
         rows = await self._rows(
             "SELECT a.digest, a.size, s.number FROM arriving a LEFT JOIN segment s"
-            " ON s.digest = a.digest WHERE a.boot = ?",
-            self._boot,
+            " ON s.digest = a.digest"
         )
         found: dict[tuple[str, int], set[int]] = {}
         for digest, size, number in rows:

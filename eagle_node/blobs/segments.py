@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 LAYOUT_VERSION = 1
+MAX_SIZE = 1 << 40
+"""Bytes that a blob may have: sizes come from strangers, and bound what a layout costs."""
 
 _SMALLEST = 1 << 20
 _LARGEST = 64 << 20
@@ -68,7 +70,12 @@ class Layout:
 
 @lru_cache(maxsize=256)
 def layout_of(size: int) -> Layout:
-    """The layout of a blob of ``size`` bytes; an empty blob has no segments."""
+    """The layout of a blob of ``size`` bytes; an empty blob has no segments.
+
+    `ValueError` for a size that no blob has.
+    """
+    if not 0 <= size <= MAX_SIZE:
+        raise ValueError(f"no blob has {size} bytes")
     segments: list[Segment] = []
     start = 0
     while start < size:
