@@ -1,0 +1,329 @@
+"""Rules of the cache, on real files and a real index."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from eagle_node.base.digest import Digest, digest_of
+from eagle_node.base.errors import NoSpace, StartError, Unavailable, WrongContent
+from eagle_node.blobs.arrival import Phase
+from eagle_node.blobs.cache import Cache
+from eagle_node.blobs.files import blob_directory
+from tests.unit.blobs.builders import (
+    MIB,
+    bring,
+    bytes_on_disk,
+    content,
+    ingest,
+    make_cache,
+    read_back,
+)
+
+DATA = content(3 * MIB)
+DIGEST = digest_of(DATA)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def segment_files(root: Path, digest: Digest) -> list[str]:
+    directory = blob_directory(root, digest)
+    return sorted(path.name[-4:] for path in directory.path.glob("*.????"))
+
+
+def age(root: Path) -> None:
+    """Make the index one that an earlier boot of this machine has written."""
+    connection = sqlite3.connect(root / "index.sqlite")
+    for table in ("committed", "arriving"):
+        connection.execute(f"UPDATE {table} SET boot = 'an earlier one'")
+    connection.commit()
+    connection.close()
+
+
+def overwrite(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+async def test_a_committed_blob_survives_a_restart(root: Path) -> None:
+    """Bytes, size and recency are those from before."""
+    async with make_cache(root) as cache:
+        await ingest(cache, DATA)
+        assert (len(cache), cache.used) == (1, 3 * MIB)
+    async with make_cache(root) as cache:
+        assert DIGEST in cache
+        assert cache.used == 3 * MIB
+        assert await read_back(cache, DIGEST) == DATA
+
+
+async def test_the_least_recently_used_blob_goes_first(root: Path) -> None:
+    """Reading counts as use, across a restart too."""
+    blobs = [content(MIB, seed) for seed in range(4)]
+    async with make_cache(root, limit=3 * MIB) as cache:
+        first, second, third = [await ingest(cache, blob) for blob in blobs[:3]]
+        await read_back(cache, first)
+    async with make_cache(root, limit=3 * MIB) as cache:
+        assert list(cache.blobs()) == [second, third, first]
+        fourth = await ingest(cache, blobs[3])
+        assert set(cache.blobs()) == {third, first, fourth}
+
+
+async def test_a_blob_that_is_being_read_is_not_evicted(root: Path) -> None:
+    """Rather there is no room; once the reader has gone there is."""
+    async with make_cache(root, limit=3 * MIB) as cache:
+        await ingest(cache, DATA)
+        reader = cache.open(DIGEST)
+        assert reader is not None
+        other = content(MIB, 1)
+        with pytest.raises(NoSpace):
+            await ingest(cache, other)
+        assert not await cache.drop(DIGEST)
+        assert await reader.read() == DATA
+        reader.close()
+        await ingest(cache, other)
+        assert DIGEST not in cache
+        cache.check()
+
+
+async def test_no_room_names_the_flags_that_make_room(root: Path) -> None:
+    """The message is for the person who runs the node."""
+    async with make_cache(root, limit=MIB) as cache:
+        with pytest.raises(NoSpace, match=r"(?s)--cache-size.*--cache-reserve"):
+            await ingest(cache, DATA)
+        assert cache.used == 0
+        assert bytes_on_disk(root) == 0
+
+
+async def test_the_reserve_of_the_disk_is_left_alone(root: Path) -> None:
+    """A reserve beyond what is free leaves no room at all, whatever the limit."""
+    async with make_cache(root, reserve=shutil.disk_usage(root.parent).total * 2) as cache:
+        with pytest.raises(NoSpace, match="reserved"):
+            await ingest(cache, DATA)
+        with pytest.raises(NoSpace, match="--cache-reserve"):
+            cache.check_room()
+
+
+async def test_a_reservation_counts_before_its_bytes_are_there(root: Path) -> None:
+    """Two arrivals cannot be promised the same room."""
+    async with make_cache(root, limit=4 * MIB) as cache:
+        one = await cache.arrive(DIGEST, 3 * MIB)
+        cache.reserve(one, [0, 1, 2])
+        other = await cache.arrive(digest_of(b"other"), 3 * MIB)
+        cache.reserve(other, [0])
+        with pytest.raises(NoSpace):
+            cache.reserve(other, [1])
+        await cache.discard(one)
+        cache.reserve(other, [1, 2])
+        cache.check()
+
+
+async def test_wrong_content_leaves_nothing_behind(root: Path) -> None:
+    """Not a file, not a row, nothing to resume."""
+    async with make_cache(root) as cache:
+        dropped: list[Digest] = []
+        cache.on_drop.append(dropped.append)
+        arrival = await cache.arrive(digest_of(b"another"), len(DATA))
+        await bring(cache, arrival, DATA)
+        await arrival.verify()
+        assert isinstance(arrival.error, WrongContent)
+        await cache.suspend(arrival)
+        assert dropped == [arrival.digest]
+        assert cache.resumable(arrival.digest) is None
+        assert not blob_directory(root, arrival.digest).path.exists()
+    async with make_cache(root) as cache:
+        assert (len(cache), cache.resumable(arrival.digest)) == (0, None)
+
+
+async def test_a_suspended_arrival_resumes_with_its_whole_segments(root: Path) -> None:
+    """Partial files are deleted: nobody would count their bytes."""
+    async with make_cache(root) as cache:
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        await bring(cache, arrival, DATA, [0, 2])
+        cache.reserve(arrival, [1])
+        overwrite(arrival.directory.segment(1), b"half")
+        await cache.suspend(arrival)
+        assert segment_files(root, DIGEST) == ["0000", "0002"]
+        assert cache.resumable(DIGEST) == len(DATA)
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        assert arrival.resumed == {0, 2}
+        await bring(cache, arrival, DATA)
+        await arrival.verify()
+        await cache.commit(arrival, b"le")
+        assert await read_back(cache, DIGEST) == DATA
+
+
+async def test_a_restart_in_the_same_boot_resumes(root: Path) -> None:
+    """The page cache outlives a process, so verified segments are still good."""
+    async with make_cache(root) as cache:
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        await bring(cache, arrival, DATA, [1])
+        overwrite(arrival.directory.segment(0), b"half")
+    async with make_cache(root) as cache:
+        assert cache.resumable(DIGEST) == len(DATA)
+        assert segment_files(root, DIGEST) == ["0001"]
+        assert (await cache.arrive(DIGEST, len(DATA))).resumed == {1}
+
+
+async def test_a_restart_after_a_boot_does_not_resume(root: Path) -> None:
+    """What was not flushed may be torn: unfinished arrivals are deleted."""
+    async with make_cache(root) as cache:
+        await bring(cache, await cache.arrive(DIGEST, len(DATA)), DATA, [0])
+    age(root)
+    async with make_cache(root) as cache:
+        assert cache.resumable(DIGEST) is None
+        assert bytes_on_disk(root) == 0
+        assert (await cache.arrive(DIGEST, len(DATA))).resumed == set()
+
+
+async def test_blobs_of_an_earlier_boot_are_hashed_again(root: Path) -> None:
+    """Unless they were flushed: a power loss tears files that a marker calls whole."""
+    torn, right = content(MIB, 1), content(MIB, 2)
+    async with make_cache(root) as cache:
+        await ingest(cache, torn)
+        await ingest(cache, right)
+    age(root)
+    overwrite(blob_directory(root, digest_of(torn)).segment(0), bytes(MIB))
+    async with make_cache(root) as cache:
+        assert set(cache.blobs()) == {digest_of(right)}
+    assert not blob_directory(root, digest_of(torn)).path.exists()
+
+
+async def test_a_blob_that_the_index_does_not_know_is_hashed(root: Path) -> None:
+    """A crash between marker and index loses no blob, and lets no wrong one in."""
+    async with make_cache(root) as cache:
+        await ingest(cache, DATA)
+        await ingest(cache, b"small")
+    (root / "index.sqlite").unlink()
+    overwrite(blob_directory(root, digest_of(b"small")).segment(0), b"wrong")
+    async with make_cache(root) as cache:
+        assert set(cache.blobs()) == {DIGEST}
+
+
+async def test_segments_that_are_lost_while_suspended_are_fetched_again(root: Path) -> None:
+    """A resumption does not rely on a file that somebody has deleted or cut."""
+    async with make_cache(root) as cache:
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        await bring(cache, arrival, DATA)
+        await cache.suspend(arrival)
+        arrival.directory.segment(0).unlink()
+        overwrite(arrival.directory.segment(1), b"cut")
+        resumed = await cache.arrive(DIGEST, len(DATA))
+        assert resumed.resumed == {2}
+        cache.check()
+        assert cache.used == MIB
+
+
+async def test_another_size_than_before_starts_afresh(root: Path) -> None:
+    """Segments of another layout are of no use."""
+    async with make_cache(root) as cache:
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        await bring(cache, arrival, DATA)
+        await cache.suspend(arrival)
+        assert (await cache.arrive(DIGEST, len(DATA) + 1)).resumed == set()
+        assert segment_files(root, DIGEST) == []
+
+
+async def test_an_absurd_size_is_refused_before_it_costs_anything(root: Path) -> None:
+    """Sizes come from strangers."""
+    async with make_cache(root) as cache:
+        with pytest.raises(Unavailable, match="no blob has"):
+            await cache.arrive(DIGEST, 1 << 62)
+        assert not cache.arrivals()
+
+
+async def test_a_cancelled_start_can_be_tried_again(root: Path) -> None:
+    """Nothing is left half registered, and kept segments stay kept."""
+    async with make_cache(root) as cache:
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        await bring(cache, arrival, DATA, [0])
+        await cache.suspend(arrival)
+        starting = asyncio.create_task(cache.arrive(DIGEST, len(DATA)))
+        await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait([starting])
+        assert starting.cancelled()
+        assert not cache.arrivals()
+        assert cache.resumable(DIGEST) == len(DATA)
+        assert (await cache.arrive(DIGEST, len(DATA))).resumed == {0}
+
+
+async def test_kept_segments_make_room_before_blobs_do(root: Path) -> None:
+    """What is not whole is worth less; it is counted until then."""
+    blob = content(MIB, 1)
+    async with make_cache(root, limit=4 * MIB) as cache:
+        await ingest(cache, blob)
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        await bring(cache, arrival, DATA)
+        await cache.suspend(arrival)
+        assert bytes_on_disk(root) == 4 * MIB
+        await ingest(cache, content(MIB, 2))
+        assert digest_of(blob) in cache
+        assert cache.resumable(DIGEST) is None
+        assert bytes_on_disk(root) == 2 * MIB
+
+
+async def test_a_smaller_limit_evicts_at_the_next_start(root: Path) -> None:
+    """The limit is hard from the first moment on."""
+    async with make_cache(root) as cache:
+        for seed in range(4):
+            await ingest(cache, content(MIB, seed))
+    async with make_cache(root, limit=2 * MIB) as cache:
+        assert set(cache.blobs()) == {digest_of(content(MIB, seed)) for seed in (2, 3)}
+        assert bytes_on_disk(root) == 2 * MIB
+
+
+async def test_listeners_hear_of_blobs_after_they_come_and_before_they_go(root: Path) -> None:
+    """The files are there whenever somebody is told."""
+    heard: list[tuple[str, bool]] = []
+
+    async with make_cache(root) as cache:
+
+        def listen(cache: Cache, what: str) -> None:
+            def tell(digest: Digest) -> None:
+                heard.append((what, cache.directory(digest).segment(0).exists()))
+
+            (cache.on_commit if what == "commit" else cache.on_drop).append(tell)
+
+        listen(cache, "commit")
+        listen(cache, "drop")
+        await ingest(cache, DATA)
+        assert await cache.drop(DIGEST)
+        assert not await cache.drop(DIGEST)
+    assert heard == [("commit", True), ("drop", True)]
+
+
+async def test_a_disk_error_at_commit_is_no_space(root: Path) -> None:
+    """The blob does not become visible, and its segments are kept."""
+    async with make_cache(root) as cache:
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        await bring(cache, arrival, DATA)
+        await arrival.verify()
+        assert arrival.phase is Phase.VERIFIED
+        (arrival.directory.path / "whole.part").mkdir()
+        with pytest.raises(NoSpace, match="cannot commit"):
+            await cache.commit(arrival, b"le")
+        assert DIGEST not in cache
+        await cache.suspend(arrival)
+        assert (await cache.arrive(DIGEST, len(DATA))).resumed == {0, 1, 2}
+
+
+async def test_a_cache_directory_that_is_taken_away_is_no_space(root: Path) -> None:
+    """Clients are then served from the origin, unstored."""
+    async with make_cache(root, reserve=1) as cache:
+        arrival = await cache.arrive(DIGEST, len(DATA))
+        shutil.rmtree(root)
+        with pytest.raises(NoSpace, match="cannot use"):
+            cache.reserve(arrival, [0])
+
+
+async def test_a_file_in_the_place_of_the_cache_is_a_start_error(root: Path) -> None:
+    """The error names the path."""
+    overwrite(root, b"a file")
+    with pytest.raises(StartError, match=str(root)):
+        await make_cache(root).__aenter__()
