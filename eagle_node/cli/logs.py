@@ -24,9 +24,23 @@ def configure_logging(config: LogConfig) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(config.level.upper())
+    logging.getLogger("aiohttp.server").addFilter(_shorten_clients_faults)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
+
+
+def _shorten_clients_faults(record: logging.LogRecord) -> bool:
+    """Make one line, at level info, of what aiohttp tells with a traceback: no HTTP, or gone."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, HttpProcessingError | ConnectionError):
+        return True
+    record.msg, record.args = "%s: %s", (record.getMessage(), " ".join(str(error).split())[:200])
+    record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+    record.exc_info = None
+    return logging.getLogger().isEnabledFor(logging.INFO)
 
 
 class TextLines(logging.Formatter):
