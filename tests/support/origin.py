@@ -114,6 +114,10 @@ class Origin:
         """Answer GETs like this once the script is over; a ``status`` goes for HEAD too."""
         self._always[name] = behaviour
 
+    def forget_script(self, name: str) -> None:
+        """Go on with what is always answered."""
+        self._next[name].clear()
+
     def gets(self, digest: str) -> list[Seen]:
         """The GETs of a blob or manifest so far."""
         return [

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from yarl import URL
+
 from tests.support import http
 from tests.support.images import MANIFEST_TYPE, Image
 from tests.support.node import Node
@@ -63,7 +65,7 @@ async def traffic(node: Node) -> dict[str, Any]:
     return document
 
 
-async def refusal(url: str, *, status: int, headers: Mapping[str, str] | None = None) -> str:
+async def refusal(url: str | URL, *, status: int, headers: Mapping[str, str] | None = None) -> str:
     """The message of an OCI error answer with this status; anything else fails."""
     async with http.client() as session, session.get(url, headers=headers) as answer:
         text = await answer.text()
