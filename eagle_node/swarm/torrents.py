@@ -17,6 +17,9 @@ from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.files import BlobDirectory, segment_name
 from eagle_node.blobs.segments import Layout, Segment
 
+_KEYS = frozenset({b"info", b"piece layers"})
+"""What metainfo of a segment holds at its top level."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTorrent:
@@ -52,7 +55,7 @@ def make_torrent(
     except RuntimeError as error:
         raise Unavailable(f"cannot hash {directory.segment(segment.index)}: {error}") from error
     made: Any = creator.generate()
-    content: Any = {key: made[key] for key in (b"info", b"piece layers") if key in made}
+    content: Any = {key: made[key] for key in _KEYS & made.keys()}
     return _torrent(directory.digest, segment, lt.bencode(content))
 
 
@@ -95,13 +98,20 @@ def make_whole_torrent(
 def parse_torrent(
     metainfo: bytes, digest: Digest, segment: Segment, *, root_certificate: bytes = b""
 ) -> SegmentTorrent:
-    """Metainfo that another node sent; `WrongContent` unless it is exactly this segment's form."""
+    """Metainfo that another node sent; `WrongContent` unless it is exactly this segment's form.
+
+    It names no tracker and no web seed: libtorrent would call them.
+    """
     try:
         content: Any = lt.bdecode(metainfo)
     except (RuntimeError, ValueError) as error:
         raise WrongContent(f"metainfo of {digest} is not bencoded: {error}") from error
     expected = _expected_info(digest, segment, root_certificate)
-    if not isinstance(content, dict) or _form(content.get(b"info")) != expected:
+    if (
+        not isinstance(content, dict)
+        or not content.keys() <= _KEYS
+        or _form(content.get(b"info")) != expected
+    ):
         raise WrongContent(
             f"metainfo of {digest} segment {segment.index} does not describe that segment"
         )
