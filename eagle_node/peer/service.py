@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from eagle_node.base.digest import Digest
-from eagle_node.base.errors import Unavailable
+from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.base.rendezvous import ranked
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.reader import BlobReader
@@ -13,7 +13,7 @@ from eagle_node.peer.download import Means, SwarmFill
 from eagle_node.registry.access import Access
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address
-from eagle_node.swarm.transfers import Source, Transfers
+from eagle_node.swarm.transfers import Source, Transfer, Transfers
 
 OriginSources = Callable[[BlobRef, str | None], Source]
 """Makes the source that fetches a blob from the blob store or the registry, as this client."""
@@ -49,23 +49,35 @@ class Peer:
         ranges that are read.
         """
         digest = blob.digest
-        if digest in self._cache or self._transfers.get(digest) is not None:
+        known = digest in self._cache or self._transfers.get(digest) is not None
+        if known:
             await self._access.check(blob, authorization)
-            if (reader := self._cache.open(digest)) is not None and digest in self._cache:
+            if digest in self._cache and (reader := self._cache.open(digest)) is not None:
                 return reader
-            if reader is not None:
-                reader.close()
         transfer = await self._transfers.start(
             digest, self._source(blob, authorization), whole=whole
         )
         if transfer is None:
             return await self.open(blob, authorization, whole=whole)
-        await transfer.opened
+        try:
+            await self._opened(transfer)
+        except Denied:
+            if not known:
+                raise
+            # The refusal was meant for the client in whose name the transfer had begun.
+            return await self.open(blob, authorization, whole=whole)
         self._access.remember_yes(blob, authorization)
         reader = self._cache.open(digest)
         if reader is None:
             raise transfer.arrival.error or Unavailable(f"{digest} was lost while it was opened")
         return reader
+
+    async def _opened(self, transfer: Transfer) -> None:
+        """Wait until there is something to promise a client."""
+        arrival = await transfer.wait_opened()
+        if arrival.layout.size == 0:
+            # No byte of it can be held back until it is verified.
+            await transfer.wait_finished()
 
     async def size(self, blob: BlobRef, authorization: str | None) -> int | None:
         """The blob's size for a client whom the origin would serve, without moving it."""

@@ -10,7 +10,7 @@ from typing import Any
 from yarl import URL
 
 from eagle_node.base.digest import Digest
-from eagle_node.base.errors import Unavailable
+from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.segments import LAYOUT_VERSION
 from eagle_node.metainfo.messages import (
@@ -68,7 +68,7 @@ class SeederService:
         blob = self._blob_at(url)
         transfer = await self._start(blob, None)
         if transfer is not None:
-            await transfer.finished
+            await transfer.wait_finished()
         return await self._transfers.whole_torrent(blob.digest, self._announce_urls())
 
     async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchReply]:
@@ -81,20 +81,32 @@ class SeederService:
                 f"layout version {request.layout_version} is not spoken here, {LAYOUT_VERSION} is"
             )
         log.debug("node %s wants %s", request.node_id, blob)
-        transfer = await self._start(blob, authorization)
-        if transfer is None:
-            replies = self._committed(blob.digest, request.first)
-        else:
-            replies = self._arriving(transfer, request.first)
-        async for reply in replies:
-            yield reply
+        while True:
+            joined = self._known(blob.digest)
+            transfer = await self._start(blob, authorization)
+            if transfer is None:
+                replies = self._committed(blob.digest, request.first)
+            else:
+                replies = self._arriving(transfer, request.first)
+            try:
+                async for reply in replies:
+                    yield reply
+                return
+            except Denied as error:
+                if not joined:
+                    raise
+                log.info("%s was refused to whoever asked for it first: %s", blob, error)
+
+    def _known(self, digest: Digest) -> bool:
+        """Whether the blob is here or on its way, in the name of somebody who may read it."""
+        return digest in self._cache or self._transfers.get(digest) is not None
 
     async def _start(self, blob: BlobRef, authorization: str | None) -> Transfer | None:
         """Join or begin the blob's transfer for a client who may read it; None: it is here.
 
         Whoever begins it proves the right by fetching; everybody else's is checked.
         """
-        known = blob.digest in self._cache or self._transfers.get(blob.digest) is not None
+        known = self._known(blob.digest)
         if known:
             await self._access.check(blob, authorization)
         transfer = await self._transfers.start(
@@ -145,13 +157,14 @@ class SeederService:
         yield self._layout(arrival.layout.size)
         sent: set[int] = set()
         while len(sent) < len(arrival.layout.segments):
+            change = transfer.published()
             ready = [t for index, t in list(transfer.torrents.items()) if index not in sent]
             for torrent in _in_order(ready, first):
                 sent.add(torrent.segment.index)
                 yield _segment(torrent)
             if transfer.finished.done() and len(transfer.torrents) == len(sent):
                 break
-            async for beat in _beats(transfer, transfer.published()):
+            async for beat in _beats(transfer, change):
                 yield beat
         async for beat in _beats(transfer, transfer.finished):
             yield beat

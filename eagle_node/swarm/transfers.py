@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 INLINE_LIMIT = 128 << 10
 """Blobs up to this many bytes travel whole with the seeder's answer: no swarm is as quick."""
 
-_LINGER_S = 20.0
+LINGER_S = 20.0
 """How long a partly filled transfer waits for another range before it is suspended."""
 
 
@@ -59,6 +59,15 @@ class Transfer:
         self.finished.add_done_callback(_retrieved)
         self.finished.add_done_callback(lambda _: self.publish())
         self._published: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._beginning = asyncio.Lock()
+
+    async def wait_opened(self) -> Arrival:
+        """The result of ``opened``; a caller that is cancelled leaves it to the others."""
+        return await asyncio.shield(self.opened)
+
+    async def wait_finished(self) -> None:
+        """The result of ``finished``; a caller that is cancelled leaves it to the others."""
+        await asyncio.shield(self.finished)
 
     @property
     def arrival(self) -> Arrival:
@@ -95,39 +104,31 @@ class Transfer:
     def want_whole(self) -> None:
         """Ask for all segments, not only for those that readers wait for."""
         self._whole = True
-        if self._arrival is not None and not self._arrival.whole_wanted:
-            self._arrival.whole_wanted = True
-            self._arrival.woke()
+        if self._arrival is not None:
+            self._arrival.want_whole()
 
     async def begin(self, size: int) -> Arrival:
-        """The source has learnt the blob's size; harmless when repeated with the same size."""
-        if self._arrival is not None:
-            if self._arrival.layout.size != size:
-                raise Unavailable(
-                    f"sources disagree on the size of {self.digest}: "
-                    f"{self._arrival.layout.size} and {size}"
-                )
-            return self._arrival
-        arrival = await self._cache.arrive(self.digest, size)
-        arrival.whole_wanted = self._whole
-        self._arrival = arrival
-        if self._whole:
-            self._cache.reserve(arrival, range(len(arrival.layout.segments)))
-        for index in sorted(arrival.resumed):
-            await self._offer(index, None)
-        self.opened.set_result(arrival)
-        return arrival
+        """The source has learnt the blob's size; harmless when repeated with the same size.
 
-    def abandon(self) -> None:
-        """Nobody works on it any more: whoever still waits must not wait for ever."""
-        if self.finished.done():
-            return
-        error = Unavailable(f"the transfer of {self.digest} was given up")
-        if not self.opened.done():
-            self.opened.set_exception(error)
-        if self._arrival is not None:
-            self._arrival.fail(error)
-        self.finished.set_exception(error)
+        One that was cancelled, or found no room, is taken up again by the next.
+        """
+        async with self._beginning:
+            if self._arrival is None:
+                self._arrival = await self._cache.arrive(self.digest, size)
+            arrival = self._arrival
+            if arrival.layout.size != size:
+                raise Unavailable(
+                    f"sources disagree on the size of {self.digest}: {arrival.layout.size} and "
+                    f"{size}"
+                )
+            if not self.opened.done():
+                if self._whole:
+                    arrival.want_whole()
+                    self._cache.reserve(arrival, range(len(arrival.layout.segments)))
+                for index in sorted(arrival.resumed - self.torrents.keys()):
+                    await self._offer(index, None)
+                self.opened.set_result(arrival)
+        return arrival
 
     def reserve(self, *indices: int) -> None:
         """Make room for segments whose bytes are about to come (`NoSpace`)."""
@@ -167,11 +168,20 @@ Returns when nothing that is wanted is missing, raises an `EagleError` when it c
 class Transfers:
     """All transfers of this node, and the seeding of what the cache holds; an async context."""
 
-    def __init__(self, cache: Cache, swarm: Swarm, metrics: Metrics, *, most_torrents: int) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        swarm: Swarm,
+        metrics: Metrics,
+        *,
+        most_torrents: int,
+        linger_s: float = LINGER_S,
+    ) -> None:
         self._cache = cache
         self._swarm = swarm
         self._metrics = metrics
         self._most_torrents = most_torrents
+        self._linger_s = linger_s
         self._running: dict[Digest, Transfer] = {}
         self._seeded: dict[Digest, list[SegmentTorrent]] = {}
         self._whole: dict[Digest, InfoHash] = {}
@@ -216,7 +226,10 @@ class Transfers:
     async def torrents_of(self, digest: Digest) -> list[SegmentTorrent]:
         """The torrents of a committed blob, seeded from now on; made again when they were lost."""
         if digest not in self._seeded:
-            torrents = await asyncio.to_thread(self._load, digest)
+            resident = self._cache.blobs().get(digest)
+            if resident is None:
+                raise Unavailable(f"{digest} is not in the cache")
+            torrents = await asyncio.to_thread(self._load, digest, resident.size)
             if digest not in self._cache:
                 raise Unavailable(f"{digest} was evicted meanwhile")
             self._offer(digest, torrents)
@@ -242,8 +255,8 @@ class Transfers:
 
     async def seed_cache(self) -> None:
         """Offer what the cache holds, most recently used first, up to the torrent limit."""
-        for digest in reversed(self._cache.blobs()):
-            if len(self._swarm) >= self._most_torrents:
+        for digest, resident in reversed(self._cache.blobs().items()):
+            if len(self._swarm) + len(layout_of(resident.size).segments) > self._most_torrents:
                 log.info("seeding %d torrents; older blobs wait for use", len(self._swarm))
                 return
             try:
@@ -267,8 +280,11 @@ class Transfers:
             await self._close(transfer, error)
             transfer.finished.set_exception(error)
         finally:
-            self._running.pop(transfer.digest, None)
-            transfer.abandon()
+            try:
+                if not transfer.finished.done():
+                    await self._abandon(transfer)
+            finally:
+                self._running.pop(transfer.digest, None)
 
     async def _fill(self, transfer: Transfer, source: Source) -> None:
         """Run the source until the blob is verified, or nobody wants more of it for a while."""
@@ -282,7 +298,8 @@ class Transfers:
                     if arrival.error is not None:
                         raise arrival.error
                     return
-                if not await _more_wanted(arrival):
+                if not await _more_wanted(arrival, self._linger_s):
+                    transfer.closing = True
                     return
         finally:
             verifier.cancel()
@@ -292,7 +309,9 @@ class Transfers:
         count = len(transfer.arrival.layout.segments)
         torrents = [transfer.torrents[index] for index in range(count) if transfer.torrents]
         await self._cache.commit(transfer.arrival, pack_torrents(torrents))
-        self._seeded[transfer.digest] = torrents
+        if transfer.digest in self._cache:
+            self._seeded[transfer.digest] = torrents
+            self._trim(transfer.digest)
 
     async def _close(self, transfer: Transfer, error: EagleError) -> None:
         """Tell everybody who waits that no more bytes come; keep what may be resumed."""
@@ -305,9 +324,16 @@ class Transfers:
                 self._metrics.wrong_content.labels(transfer.arrival.source).inc()
             await self._cache.suspend(transfer.arrival)
 
-    def _load(self, digest: Digest) -> list[SegmentTorrent]:
+    async def _abandon(self, transfer: Transfer) -> None:
+        """It was cancelled, or hit a fault of ours: whoever waits must not wait for ever."""
+        error = Unavailable(f"the transfer of {transfer.digest} was given up")
+        try:
+            await self._close(transfer, error)
+        finally:
+            transfer.finished.set_exception(error)
+
+    def _load(self, digest: Digest, size: int) -> list[SegmentTorrent]:
         directory = self._cache.directory(digest)
-        size = self._cache.blobs()[digest].size
         if size <= INLINE_LIMIT:
             return []
         segments = layout_of(size).segments
@@ -330,6 +356,18 @@ class Transfers:
         self._seeded[digest] = torrents
         for torrent in torrents:
             self._swarm.seed(torrent, self._cache.directory(digest).path)
+        self._trim(digest)
+
+    def _trim(self, newest: Digest) -> None:
+        """Hold the limit of torrents: blobs that were not used for long are no longer offered."""
+        if len(self._swarm) <= self._most_torrents:
+            return
+        for digest in self._cache.blobs():
+            if len(self._swarm) <= self._most_torrents:
+                return
+            if digest != newest:
+                for torrent in self._seeded.pop(digest, []):
+                    self._swarm.remove(torrent.info_hash)
 
     def _withdraw(self, digest: Digest) -> None:
         """The cache is about to delete a blob's files."""
@@ -348,16 +386,15 @@ async def _verify(transfer: Transfer) -> None:
         await transfer.arrival.verify()
 
 
-async def _more_wanted(arrival: Arrival) -> bool:
-    """Wait until somebody wants a segment that is missing; False after a quiet while."""
-    try:
-        async with asyncio.timeout(_LINGER_S) as quiet:
-            while not arrival.missing():
+async def _more_wanted(arrival: Arrival, linger_s: float) -> bool:
+    """Wait until somebody wants a segment that is missing; False after a while without readers."""
+    while not arrival.missing():
+        try:
+            async with asyncio.timeout(None if arrival.readers else linger_s):
                 await arrival.changed()
-                if arrival.demand:
-                    quiet.reschedule(asyncio.get_running_loop().time() + _LINGER_S)
-    except TimeoutError:
-        return bool(arrival.missing() or arrival.demand)
+        except TimeoutError:
+            if not arrival.readers:
+                return bool(arrival.missing())
     return True
 
 
