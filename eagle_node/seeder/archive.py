@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from eagle_node.base.digest import Digest, digest_hex
@@ -15,6 +15,7 @@ from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.tasks import TaskSet
+from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.storage.interface import BlobNotFound, Storage
 
 log = logging.getLogger(__name__)
@@ -77,12 +78,22 @@ class Archive:
 
     async def forget(self, digest: Digest) -> None:
         """Delete a blob whose stored bytes turned out to be wrong."""
-        log.error("the blob store held wrong bytes for %s; deleted", digest)
-        await self._storage.delete(object_name(digest))
+        log.error("the blob store holds wrong bytes for %s; deleting them", digest)
+        try:
+            await self._storage.delete(object_name(digest))
+        except EagleError as error:
+            log.warning("cannot delete %s from the blob store: %s", digest, error)
 
     def keep(self, digest: Digest) -> None:
         """Upload a committed blob, when its turn comes."""
         self._tasks.spawn(self._upload(digest), name=f"archive-{digest[7:19]}")
+
+    async def _has(self, name: str, size: int) -> bool:
+        """Whether the store has the object already: the blob may have come from there."""
+        try:
+            return (await self._storage.stat(name)).size == size
+        except BlobNotFound:
+            return False
 
     async def _upload(self, digest: Digest) -> None:
         async with self._turn:
@@ -91,6 +102,8 @@ class Archive:
                 return
             name = object_name(digest)
             try:
+                if await self._has(name, reader.size):
+                    return
                 await self._storage.upload(name, _chunks(reader), size=reader.size)
                 torrents = self._cache.directory(digest).torrents
                 await self._storage.create_with_metainfo(
@@ -103,15 +116,16 @@ class Archive:
 
 
 async def _chunks(reader: BlobReader) -> AsyncIterator[bytes]:
-    async for part in reader.slices(ByteRange(0, reader.size)):
-        await asyncio.to_thread(part.file.seek, part.offset)
-        left = part.length
-        while left:
-            chunk = await asyncio.to_thread(part.file.read, min(_READ, left))
-            if not chunk:
-                raise Unavailable(f"{reader.digest} became shorter while it was read")
-            left -= len(chunk)
-            yield chunk
+    async with aclosing(reader.slices(ByteRange(0, reader.size))) as slices:
+        async for part in slices:
+            await finish_in_thread(part.file.seek, part.offset)
+            left = part.length
+            while left:
+                chunk = await finish_in_thread(part.file.read, min(_READ, left))
+                if not chunk:
+                    raise Unavailable(f"{reader.digest} became shorter while it was read")
+                left -= len(chunk)
+                yield chunk
 
 
 def object_name(digest: Digest) -> str:

@@ -174,7 +174,7 @@ class _Lane:
 
     async def _copy(self, writer: SegmentWriter, stream: ByteStream, *, skip: int) -> None:
         """Write the stream's bytes, but for the first ``skip``, to where this lane has come."""
-        layout = self._transfer.arrival.layout
+        layout, before = self._transfer.arrival.layout, self._received
         async for chunk in stream.chunks():
             data = chunk[skip:]
             skip -= len(chunk) - len(data)
@@ -191,6 +191,8 @@ class _Lane:
                 left = await writer.write(data)
                 self.offset += len(data) - len(left)
                 data = left
+        if writer.position is not None or self._received == before:
+            raise Unavailable(f"the source of {self._transfer.digest} ended early")
 
     def _may_write(self, index: int) -> bool:
         if index != self.index and self._fill.claimed(index):

@@ -7,7 +7,7 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from eagle_node.base.errors import Unavailable, WrongContent
+from eagle_node.base.errors import NoSpace, Unavailable, WrongContent
 from eagle_node.config.tree import SeederConfig
 from eagle_node.registry.access import Access
 from eagle_node.registry.blob_stream import BlobStream
@@ -16,6 +16,7 @@ from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.seeder.archive import Archive
 from eagle_node.seeder.origin import InOrderFill
+from eagle_node.storage.interface import BlobNotFound
 from eagle_node.swarm.transfers import Source, Transfer
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,9 @@ class Origins:
         )
         try:
             await InOrderFill(stored, self._config)(transfer)
-        except Unavailable as error:
+        except NoSpace:
+            raise
+        except (BlobNotFound, Unavailable) as error:
             log.warning("the blob store broke off at %s, going to the registry: %s", blob, error)
             return False
         return True

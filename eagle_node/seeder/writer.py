@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 from types import TracebackType
@@ -10,6 +9,7 @@ from typing import Self
 
 from eagle_node.base.errors import NoSpace, Unavailable
 from eagle_node.blobs.segments import Segment
+from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.swarm.transfers import Transfer
 
 
@@ -59,7 +59,7 @@ class SegmentWriter:
         assert segment is not None, "open() comes first"
         count = min(len(data), segment.length - self._written)
         try:
-            await asyncio.to_thread(_append, self._file, memoryview(data)[:count])
+            await finish_in_thread(_append, self._file, memoryview(data)[:count])
         except OSError as error:
             path = self._transfer.arrival.directory.segment(segment.index)
             raise _translated(error, str(path)) from error
