@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from eagle_node.base.digest import Digest
+from eagle_node.base.errors import Unavailable
 from eagle_node.registry.names import Repository
 from eagle_node.store.database import Database
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _MOST = 5000
 """Manifests kept; the least recently used go first."""
@@ -39,10 +46,15 @@ def _create(tables: Tables) -> None:
 
 
 class ManifestStore:
-    """An async context manager over the tables."""
+    """An async context manager over the tables.
+
+    A memory, not a source of truth: while the file cannot be used (full disk) nothing is kept or
+    found, which is logged when it begins and when it ends, and no request fails for it.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._database = Database(path, (_create,))
+        self._works = True
 
     async def __aenter__(self) -> Self:
         await self._database.__aenter__()
@@ -62,7 +74,7 @@ class ManifestStore:
             ).fetchone()
             return row and StoredManifest(digest=digest, media_type=row[0], body=row[1])
 
-        return await self._database.write(work)
+        return await self._attempt(self._database.write(work))
 
     async def put(self, manifest: StoredManifest) -> None:
         """Keep a manifest, and drop the least recently used beyond the limit."""
@@ -79,23 +91,41 @@ class ManifestStore:
                 (_MOST,),
             )
 
-        await self._database.write(work)
+        await self._attempt(self._database.write(work))
 
     async def tag(self, repository: Repository, tag: str, digest: Digest) -> None:
         """Remember what a tag names."""
         row = (repository.registry, repository.name, tag, digest)
-        await self._database.write(
-            lambda tables: tables.conn.execute(
-                "INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?)", row
+        await self._attempt(
+            self._database.write(
+                lambda tables: tables.conn.execute(
+                    "INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?)", row
+                )
             )
         )
 
     async def tagged(self, repository: Repository, tag: str) -> Digest | None:
         """What a tag named when it was last asked for."""
         key = (repository.registry, repository.name, tag)
-        row: Any = await self._database.read(
-            lambda tables: tables.conn.execute(
-                "SELECT digest FROM tag WHERE registry = ? AND repository = ? AND tag = ?", key
-            ).fetchone()
+        row: Any = await self._attempt(
+            self._database.read(
+                lambda tables: tables.conn.execute(
+                    "SELECT digest FROM tag WHERE registry = ? AND repository = ? AND tag = ?", key
+                ).fetchone()
+            )
         )
         return row and Digest(row[0])
+
+    async def _attempt(self, use: Awaitable[T]) -> T | None:
+        """The result of ``use``; None when the file cannot be used."""
+        try:
+            result = await use
+        except Unavailable as error:
+            if self._works:
+                log.warning("manifests are not remembered: %s", error)
+            self._works = False
+            return None
+        if not self._works:
+            log.info("manifests are remembered again")
+        self._works = True
+        return result
