@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -23,6 +24,10 @@ from eagle_node.runtime.budget import ByteBudget
 log = logging.getLogger(__name__)
 
 _READ_BUFFER = 1 << 18
+_RECEIVE_WINDOW_S = 0.05
+"""Seconds of the download limit that the kernel may take in before we read it ..."""
+_LEAST_RECEIVE_WINDOW = 64 << 10
+"""... but no less than this many bytes: without a bound it takes in megabytes per connection."""
 _MAX_NOTED = 1024
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp would add on its own; a request carries what it was given."""
@@ -127,7 +132,9 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         # getaddrinfo honours the host's nsswitch.conf, as the runtimes beside us do.
-        connector = aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver())
+        connector = aiohttp.TCPConnector(
+            limit=0, resolver=aiohttp.ThreadedResolver(), socket_factory=self._socket
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             auto_decompress=False,
@@ -189,6 +196,15 @@ class Transport:
             raise Unavailable(f"{name}: nothing came for {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise Unavailable(f"{name}: {_reason(error)}") from error
+
+    def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        """A socket whose receive window keeps the download limit, if there is one."""
+        family, kind, protocol = info[:3]
+        made = socket.socket(family, kind, protocol)
+        if self._download.rate > 0:
+            window = max(_LEAST_RECEIVE_WINDOW, int(self._download.rate * _RECEIVE_WINDOW_S))
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        return made
 
     async def _exchange(self, request: Request) -> aiohttp.ClientResponse:
         assert self._session is not None, "used outside of its `async with`"
