@@ -97,7 +97,7 @@ _CLUSTER = (
         "cluster-key-file",
         kinds.PATH,
         ("node.cluster_key_file",),
-        "file with the secret that admits a node; nodes then speak TLS to each other, and to nobody else",
+        "file with the secret that admits a node; nodes then speak TLS, and only to each other",
     ),
     Option(
         "join",
