@@ -69,7 +69,7 @@ class Directory:
         """Peers for a BitTorrent client, nearest first; None for a torrent that nobody holds."""
         torrent = await self._table.torrent(announce.info_hash)
         if torrent is None:
-            return None
+            return self._machine.announce_other(announce, self._clock())
         await self._load((self._machine.group_of(announce), torrent.digest), torrent.size)
         return self._machine.announce(announce, torrent, self._clock())
 

@@ -139,6 +139,26 @@ class Machine:
         tally = replace(strangers, complete=strangers.complete + len(holders))
         return [peers[at] for at in nearest], tally
 
+    def announce_other(
+        self, announce: Announce, now: float
+    ) -> tuple[list[SwarmPeer], Tally] | None:
+        """The same for a torrent that is no segment; None unless a node has announced it.
+
+        Such are whole blobs, which nodes offer to strangers: all are known by announces only.
+        """
+        at = announce.host, announce.port
+        if at not in self._addresses and not any(self._strangers.peers(announce.info_hash)):
+            return None
+        self._strangers.announce(announce, now)
+        peers = {
+            (s.peer.host, s.peer.port): s.peer
+            for s in self._strangers.peers(announce.info_hash)
+            if announce.left or not s.complete
+        }
+        peers.pop(at, None)
+        wanted = 0 if announce.event is Event.STOPPED else announce.wanted
+        return list(peers.values())[:wanted], self._strangers.tally(announce.info_hash)
+
     def scrape(self, torrent: Torrent, group: str) -> Tally:
         """How many have a torrent of a loaded blob, and how many strangers are getting it."""
         strangers = self._strangers.tally(torrent.info_hash)
