@@ -28,6 +28,9 @@ _RECEIVE_WINDOW_S = 0.05
 """Seconds of the download limit that the kernel may take in before we read it ..."""
 _LEAST_RECEIVE_WINDOW = 64 << 10
 """... but no less than this many bytes: without a bound it takes in megabytes per connection."""
+_SEGMENT_PAYLOAD = 1448
+_SEGMENT_HEADERS = 66
+"""Bytes of a full TCP segment with timestamps in an Ethernet frame; the limit is for the wire."""
 _MAX_NOTED = 1024
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp would add on its own; a request carries what it was given."""
@@ -185,7 +188,7 @@ class Transport:
     async def account(self, count: int) -> None:
         """Count ``count`` body bytes and wait until the download limit allows them."""
         self._metrics.origin_bytes.inc(count)
-        await self._download.take(count)
+        await self._download.take(count + count * _SEGMENT_HEADERS // _SEGMENT_PAYLOAD)
 
     @contextlib.contextmanager
     def translated(self, name: str) -> Iterator[None]:

@@ -67,11 +67,11 @@ async def test_requests_and_bytes_are_counted() -> None:
 
 
 async def test_the_download_limit_holds() -> None:
-    """Every byte is taken from the node's budget before it is handed on."""
+    """Bytes are taken from the node's budget before they are handed on, with their headers'."""
     budget = ByteBudget(10 * len(CONTENT))
     async with serving(honest) as origin, upstream(at(origin), download=budget) as client:
         await read(client)
-    assert budget.taken == len(CONTENT)
+    assert len(CONTENT) < budget.taken < 1.05 * len(CONTENT)
 
 
 async def test_a_server_without_ranges_serves_starts_only() -> None:
