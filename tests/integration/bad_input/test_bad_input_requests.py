@@ -103,8 +103,9 @@ async def test_ranges_mean_what_rfc_9110_says(
     """Satisfiable 206, beyond the end 416, malformed or unknown: ignored."""
     digest = origin.add_random(MIB)
     got = await http.download(blob_url(node, digest), headers={"Range": value}, status=status)
-    assert got.bytes == length
-    if status == 416:
+    if status < 400:
+        assert got.bytes == length
+    else:
         assert got.headers["Content-Range"] == f"bytes */{MIB}"
 
 
