@@ -2,7 +2,8 @@
 
 libtorrent limits itself, a `ByteBudget` limits the rest; the governor moves the border between them
 a few times a second. While only one of them has traffic it may have the whole limit; when both do,
-the swarm gets what the others leave, and at least half.
+the swarm gets what the others leave, and at least half. What was too much or too little is made up
+for in the next second.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from eagle_node.swarm.events import Traffic
 
 GOVERN_INTERVAL_S = 0.25
 """How often the border moves."""
+_SETTLE_S = 1.0
+"""Seconds in which libtorrent is to make up for what it has moved too much or too little: left
+alone it is some percent off its limit, and a tenth and more for seconds."""
+_CREDIT_S = 0.25
+"""Seconds of unused limit that may be made up for."""
+_LEAST = 8
+"""The part of the limit that the swarm may always have."""
 
 
 @dataclass(slots=True)
@@ -28,20 +36,28 @@ class _Direction:
     swarm_total: int = 0
     other_total: int = 0
     other_rate: float = 0.0
+    credit: float = 0.0
+    """Bytes that were left unused of late; negative: that were too many. While others wait for
+    their turn there is none: they take whatever the swarm leaves."""
 
     def share(self, swarm_total: int, elapsed_s: float) -> int:
         """Charge what the swarm has moved; its limit for the next interval, bytes/s (0: none)."""
-        self.budget.charge(swarm_total - self.swarm_total)
+        swarm = swarm_total - self.swarm_total
+        self.budget.charge(swarm)
         self.swarm_total = swarm_total
         taken = self.budget.taken
+        earned = self.limit * elapsed_s - swarm - (taken - self.other_total)
+        self.credit = min(_CREDIT_S * self.limit, max(-self.limit, self.credit + earned))
         rate = (taken - self.other_total) / elapsed_s
         self.other_total = taken
         self.other_rate = 0.5 * self.other_rate + 0.5 * rate
         if not self.limit:
             return 0
         if self.budget.waiting:
-            return self.limit // 2
-        return max(self.limit // 2, int(self.limit - self.other_rate))
+            self.credit = 0.0
+            return max(1, self.limit // 2)
+        share = max(self.limit // 2, int(self.limit - self.other_rate))
+        return max(1, self.limit // _LEAST, share + int(self.credit / _SETTLE_S))
 
 
 class Governor:

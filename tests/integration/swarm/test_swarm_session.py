@@ -1,0 +1,227 @@
+"""Real sessions on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from eagle_node.base.errors import StartError
+from eagle_node.blobs.files import blob_directory
+from eagle_node.config.tree import LimitsConfig
+from eagle_node.swarm.events import (
+    PieceRejected,
+    TorrentFailed,
+    TorrentFinished,
+    TorrentProgressed,
+    Traffic,
+)
+from eagle_node.swarm.governor import GOVERN_INTERVAL_S, Governor
+from eagle_node.swarm.session import Swarm
+from eagle_node.swarm.torrents import SegmentTorrent
+from tests.integration.swarm.liar import lie
+from tests.integration.swarm.rig import (
+    LOOPBACK,
+    Events,
+    Rig,
+    directory_for,
+    rig,
+    swarm_config,
+    torrents_of,
+)
+from tests.unit.blobs.builders import MIB, content
+
+DATA = content(3 * MIB + 500)
+
+
+@pytest.fixture
+async def holder(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rig(tmp_path / "holder") as running:
+        yield running
+
+
+@pytest.fixture
+async def swarm() -> AsyncIterator[Swarm]:
+    async with Swarm(swarm_config()) as running:
+        yield running
+
+
+def fetch(
+    swarm: Swarm, torrents: list[SegmentTorrent], root: Path, holder: Rig | None
+) -> tuple[Path, Events]:
+    """Start to download torrents from a holder; where their files will be."""
+    events = Events()
+    directory = directory_for(root, torrents[0].digest)
+    for torrent in torrents:
+        swarm.prepare(torrent, directory, observer=events)
+        if holder is not None:
+            swarm.connect(torrent.info_hash, LOOPBACK, holder.swarm.port)
+    return directory, events
+
+
+def joined(directory: Path, torrents: list[SegmentTorrent]) -> bytes:
+    return b"".join((directory / torrent.name).read_bytes() for torrent in torrents)
+
+
+async def test_two_sessions_exchange_a_blob(holder: Rig, swarm: Swarm, tmp_path: Path) -> None:
+    """When a torrent is reported finished its bytes are in the file."""
+    torrents = await torrents_of(holder, DATA)
+    directory, events = fetch(swarm, torrents, tmp_path, holder)
+    await events.finished(torrent.info_hash for torrent in torrents)
+    assert joined(directory, torrents) == DATA
+
+
+async def test_a_finished_download_is_seeded_on(holder: Rig, swarm: Swarm, tmp_path: Path) -> None:
+    """A third session gets the blob from the second one alone."""
+    torrents = await torrents_of(holder, DATA)
+    _, events = fetch(swarm, torrents, tmp_path / "second", holder)
+    await events.finished(torrent.info_hash for torrent in torrents)
+    for torrent in torrents:
+        holder.swarm.remove(torrent.info_hash)
+    async with Swarm(swarm_config()) as third:
+        directory, events = fetch(third, torrents, tmp_path / "third", None)
+        for torrent in torrents:
+            third.connect(torrent.info_hash, LOOPBACK, swarm.port)
+        await events.finished(torrent.info_hash for torrent in torrents)
+        assert joined(directory, torrents) == DATA
+
+
+async def test_wrong_pieces_never_become_a_finished_torrent(
+    holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
+    """A peer that sends other bytes is found out; an honest one then completes the torrent."""
+    (torrent,) = await torrents_of(holder, content(600_000))
+    directory, events = fetch(swarm, [torrent], tmp_path, None)
+    async with lie(torrent, LOOPBACK, swarm.port):
+        await events.until(PieceRejected)
+    assert not any(isinstance(event, TorrentFinished) for event in events.seen)
+    swarm.connect(torrent.info_hash, LOOPBACK, holder.swarm.port)
+    await events.finished([torrent.info_hash])
+    assert joined(directory, [torrent]) == content(600_000)
+
+
+async def test_a_seed_whose_file_was_altered_gives_no_wrong_bytes(
+    holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
+    """Pieces are verified as they are first read: the altered one is not sent."""
+    (torrent,) = await torrents_of(holder, content(600_000))
+    path = blob_directory(holder.root, torrent.digest).segment(0)
+    await asyncio.to_thread(alter, path)
+    _, events = fetch(swarm, [torrent], tmp_path, holder)
+    with pytest.raises(TimeoutError):
+        await events.until(TorrentFinished, timeout_s=2.0)
+    assert not any(isinstance(event, PieceRejected) for event in events.seen)
+
+
+def alter(path: Path) -> None:
+    """Change a byte in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+async def test_a_torrent_can_be_removed_while_it_downloads(
+    holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
+    """Nothing more is heard of it, and it can be added again."""
+    torrents = await torrents_of(holder, DATA)
+    holder.swarm.limit(upload=200_000, download=0)
+    directory, events = fetch(swarm, torrents, tmp_path, holder)
+    await events.until(TorrentProgressed)
+    for torrent in torrents:
+        swarm.remove(torrent.info_hash)
+        swarm.remove(torrent.info_hash)
+        assert torrent.info_hash not in swarm
+    heard = len(events.seen)
+    holder.swarm.limit(upload=0, download=0)
+    directory, again = fetch(swarm, torrents, tmp_path, holder)
+    await again.finished(torrent.info_hash for torrent in torrents)
+    assert joined(directory, torrents) == DATA
+    assert len(events.seen) == heard
+
+
+async def test_a_file_that_cannot_be_written_fails_the_torrent(
+    holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
+    """The observer is told, and that the disk is not what is full."""
+    (torrent,) = await torrents_of(holder, content(600_000))
+    (directory_for(tmp_path, torrent.digest) / torrent.name).mkdir()
+    _, events = fetch(swarm, [torrent], tmp_path, holder)
+    failed = await events.until(TorrentFailed)
+    assert isinstance(failed, TorrentFailed)
+    assert not failed.disk_full
+
+
+async def test_a_port_in_use_names_the_flag() -> None:
+    """The node does not start on another port silently."""
+    with socket.create_server((LOOPBACK, 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StartError, match=rf"{port}.*--swarm-port"):
+            await Swarm(swarm_config(port)).__aenter__()
+
+
+async def test_the_port_is_free_again_after_the_session() -> None:
+    """A restart finds its port; the session knows where it listens."""
+    async with Swarm(swarm_config()) as first:
+        port = first.port
+        assert port > 0
+    async with Swarm(swarm_config(port)) as second:
+        assert second.port == port
+
+
+async def test_a_session_can_stop_while_it_transfers(holder: Rig, tmp_path: Path) -> None:
+    """Stopping takes a moment, whatever is under way, and leaves no thread behind."""
+    torrents = await torrents_of(holder, DATA)
+    holder.swarm.limit(upload=200_000, download=0)
+    async with asyncio.timeout(10), Swarm(swarm_config()) as swarm:
+        _, events = fetch(swarm, torrents, tmp_path, holder)
+        await events.until(TorrentProgressed)
+
+
+@pytest.mark.parametrize("direction", ["upload", "download"])
+async def test_a_limit_counts_for_peers_on_this_host(
+    holder: Rig, swarm: Swarm, tmp_path: Path, direction: str
+) -> None:
+    """Peers on the LAN, and on loopback, are limited like all others, with few bytes too many."""
+    limit, up = 2 * MIB, direction == "upload"
+    limited = holder.swarm if up else swarm
+    limits = LimitsConfig(upload=limit) if up else LimitsConfig(download=limit)
+    governor = Governor(limits, lambda up, down: limited.limit(upload=up, download=down))
+    totals: list[int] = []
+    limited.on_traffic += [
+        governor.on_traffic,
+        lambda traffic: totals.append(traffic.sent if up else traffic.received),
+    ]
+    limited.watch_traffic(GOVERN_INTERVAL_S)
+    governor.start()
+    torrents = await torrents_of(holder, content(24 * MIB))
+    _, events = fetch(swarm, torrents, tmp_path, holder)
+    await events.until(TorrentProgressed)
+    await asyncio.sleep(1.0)
+    before, started = await moved(limited, totals)
+    await asyncio.sleep(5.0)
+    after, stopped = await moved(limited, totals)
+    assert 0.7 <= (after - before) / (stopped - started) / limit <= 1.2
+
+
+async def moved(swarm: Swarm, totals: list[int]) -> tuple[int, float]:
+    """Bytes on the wire up to now, and the time."""
+    await swarm.refresh_traffic()
+    return totals[-1], asyncio.get_running_loop().time()
+
+
+async def test_traffic_is_told_on_demand(holder: Rig, swarm: Swarm, tmp_path: Path) -> None:
+    """Totals that are asked for include what has just been transferred."""
+    told: list[Traffic] = []
+    swarm.on_traffic.append(told.append)
+    torrents = await torrents_of(holder, DATA)
+    _, events = fetch(swarm, torrents, tmp_path, holder)
+    await events.finished(torrent.info_hash for torrent in torrents)
+    await swarm.refresh_traffic()
+    assert told[-1].received_payload >= len(DATA)
+    assert told[-1].received > told[-1].received_payload
+    assert hashlib.sha256(DATA).hexdigest() == torrents[0].digest[7:]
