@@ -28,6 +28,7 @@ from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.context import request_id
 from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import TaskSet
+from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.swarm.events import (
     PeerLost,
     PieceRejected,
@@ -99,6 +100,7 @@ class SwarmFill:
     async def __call__(self, transfer: Transfer) -> None:
         """Bring what is missing and wanted; raises the last source's error."""
         means = self._means
+        self._events = asyncio.Queue()
         machine = m.Download(
             seeders=len(self._seeders),
             window=means.config.window,
@@ -344,11 +346,13 @@ class SwarmFill:
 
     async def _write_inline(self, data: bytes, transfer: Transfer) -> None:
         for segment in transfer.arrival.layout.segments:
+            if segment.index in transfer.arrival.have:
+                continue
             transfer.reserve(segment.index)
             path = transfer.arrival.directory.segment(segment.index)
             part = data[segment.start : segment.stop]
             try:
-                await asyncio.to_thread(path.write_bytes, part)
+                await finish_in_thread(path.write_bytes, part)
             except OSError as error:
                 raise NoSpace(f"cannot write {path}: {error.strerror}") from error
             self._means.metrics.peer_download_bytes.inc(len(part))

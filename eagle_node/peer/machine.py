@@ -41,6 +41,10 @@ class State(enum.Enum):
     DONE = enum.auto()
 
 
+_SWARMING = (State.READY, State.PREPARED, State.ACTIVE, State.STRANDED)
+"""States of segments that come without another word from a seeder."""
+
+
 class Stage(enum.IntEnum):
     """How far the download has degraded."""
 
@@ -240,6 +244,7 @@ class Download:
         self._fetched = -1
         self._states: dict[int, State] = {}
         self._wanted: tuple[int, ...] | None = None
+        self._laid_out = False
         self._stream_open = True
         self._planned = False
         self._planning = False
@@ -259,6 +264,7 @@ class Download:
         match event:
             case LayoutArrived():
                 self._progressed(now)
+                self._laid_out = True
                 for index in range(event.segments):
                     done = index in event.have
                     self._states.setdefault(index, State.DONE if done else State.WAITING)
@@ -336,7 +342,7 @@ class Download:
         return [index for index, state in self._states.items() if state in states]
 
     def _fill_window(self) -> Sequence[Effect]:
-        if self._wanted is None or not self._states or self._planning:
+        if self._wanted is None or not self._laid_out or self._planning:
             return ()
         missing = [i for i in self._wanted if self._states.get(i) is not State.DONE]
         if not missing:
@@ -351,6 +357,8 @@ class Download:
         prepared = [index for index in missing if self._states.get(index) is State.PREPARED]
         starting = prepared[: max(0, free)]
         self._states.update(dict.fromkeys(starting, State.ACTIVE))
+        if not held and not preparing and not self._stream_open:
+            return self._next_seeder("the seeder did not tell of all segments")
         return [*map(PrepareSegment, preparing), *map(StartSegment, starting)]
 
     def _replace_parent(self, now: float) -> Sequence[Effect]:
@@ -367,9 +375,17 @@ class Download:
         if isinstance(error, Denied):
             self.ended = True
             return (GiveUp(error),)
-        if error is not None:
+        if error is None or not self._lacks_metainfo():
+            return self._fill_window()
+        if self.attempt + 1 < self._seeders or not self._in(*_SWARMING):
             return self._next_seeder(str(error))
         return ()
+
+    def _lacks_metainfo(self) -> bool:
+        """Whether a seeder has yet to tell of something that is wanted."""
+        return not self._laid_out or any(
+            self._states.get(index) is State.WAITING for index in self._wanted or ()
+        )
 
     def _degrade(self, parent: Parent) -> Sequence[Effect]:
         """No progress for a while: the next stage that can help."""

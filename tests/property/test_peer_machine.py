@@ -1,0 +1,109 @@
+"""The download's machine under random histories."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_node.base.errors import Denied, Unavailable
+from eagle_node.peer import machine as m
+
+SEGMENTS = 6
+SEEDERS = 2
+WINDOW = 2
+
+indices = st.integers(0, SEGMENTS - 1)
+have = st.frozensets(indices, max_size=3)
+errors = st.sampled_from([None, Unavailable("broken"), Denied("no", status=403, code="DENIED")])
+
+events = st.one_of(
+    st.builds(m.LayoutArrived, st.just(SEGMENTS), have),
+    st.builds(m.Wanted, st.lists(indices, unique=True).map(tuple)),
+    st.builds(m.MetainfoArrived, indices),
+    st.builds(m.SegmentArrived, indices),
+    st.builds(m.SeederBeat, st.integers(0, 5)),
+    st.builds(m.StreamEnded, errors),
+    st.builds(m.Ticked, st.sampled_from(m.Parent)),
+    st.sampled_from([m.BytesArrived(), m.ParentLost(), m.ParentGone(), m.Planned()]),
+)
+steps = st.lists(st.tuples(events, st.floats(0, 4)), max_size=60)
+
+
+@given(steps)
+def test_whatever_happens_the_rules_hold(history: list[tuple[m.Event, float]]) -> None:
+    """Windows, order, and endings: each of them exactly when it is due.
+
+    No segment is prepared or started twice; a start follows its preparation and its metainfo; the
+    seeders are asked in turn; nothing follows an ending.
+    """
+    now = 0.0
+    machine = m.Download(seeders=SEEDERS, window=WINDOW, stall_s=3.0, now=now)
+    streams = len(machine.start())
+    told: set[int] = set()
+    done: set[int] = set()
+    prepared: set[int] = set()
+    started: set[int] = set()
+    wanted: tuple[int, ...] | None = None
+    laid_out = ended = False
+    for event, pause in history:
+        now += pause
+        effects = machine.handle(event, now)
+        machine.check()
+        assert not (ended and effects)
+        match event:
+            case m.LayoutArrived(have=here):
+                done |= here if not laid_out else set()
+                laid_out = True
+            case m.Wanted(indices=wants):
+                wanted = wants if not ended else wanted
+            case m.MetainfoArrived(index=index):
+                told.add(index)
+            case m.SegmentArrived(index=index):
+                done.add(index)
+            case _:
+                pass
+        for effect in effects:
+            assert not ended
+            match effect:
+                case m.PrepareSegment(index):
+                    assert index in told
+                    assert index not in prepared
+                    prepared.add(index)
+                case m.StartSegment(index):
+                    assert index in prepared
+                    assert index not in started
+                    started.add(index)
+                case m.OpenStream(attempt):
+                    assert attempt == streams < SEEDERS
+                    streams += 1
+                case m.Finish():
+                    ended = True
+                    assert laid_out
+                    assert wanted is not None
+                    assert not set(wanted) - done
+                case m.GiveUp(error):
+                    ended = True
+                    assert event == m.StreamEnded(error)
+                case m.GoToOrigin():
+                    ended = True
+                case _:
+                    pass
+    assert machine.ended == ended
+
+
+@given(steps)
+def test_a_download_always_ends(history: list[tuple[m.Event, float]]) -> None:
+    """After any history, when nothing more happens but time: it finishes, or goes to the origin."""
+    now = 0.0
+    machine = m.Download(seeders=SEEDERS, window=WINDOW, stall_s=3.0, now=now)
+    machine.start()
+    for event, pause in history:
+        now += pause
+        machine.handle(event, now)
+    endings = [m.Finish, m.GiveUp, m.GoToOrigin]
+    for _ in range(400):
+        now += 0.25
+        effects = machine.handle(m.Ticked(m.Parent.STARVED), now)
+        if any(type(effect) in endings for effect in effects):
+            break
+    assert machine.ended

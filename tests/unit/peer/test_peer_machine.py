@@ -1,0 +1,306 @@
+"""The life cycle of a download, as transcripts: what happens, and what is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from eagle_node.base.errors import Denied, EagleError, Unavailable
+from eagle_node.peer.machine import (
+    LOOKAHEAD,
+    AskPlan,
+    BytesArrived,
+    Download,
+    Effect,
+    Event,
+    Finish,
+    GiveUp,
+    GoToOrigin,
+    LayoutArrived,
+    MetainfoArrived,
+    OpenStream,
+    Parent,
+    ParentGone,
+    ParentLost,
+    Planned,
+    PrepareSegment,
+    ProbeParent,
+    SeederBeat,
+    SegmentArrived,
+    Stage,
+    StartSegment,
+    StreamEnded,
+    Ticked,
+    Wanted,
+    WidenMesh,
+)
+
+STALL = 3.0
+DENIED = Denied("no", status=401, code="UNAUTHORIZED")
+BROKEN = Unavailable("the connection broke")
+
+
+class Story:
+    """A download whose events are told one after the other; time passes between them."""
+
+    def __init__(
+        self, *, segments: int = 8, seeders: int = 3, window: int = 2, have: Sequence[int] = ()
+    ) -> None:
+        self.now = 100.0
+        self.machine = Download(seeders=seeders, window=window, stall_s=STALL, now=self.now)
+        self.segments = segments
+        self.have = frozenset(have)
+        assert self.machine.start() == (OpenStream(0),)
+
+    def tell(self, event: Event, *, after: float = 0.0) -> list[Effect]:
+        """The effects of an event."""
+        self.now += after
+        effects = list(self.machine.handle(event, self.now))
+        self.machine.check()
+        return effects
+
+    def lay_out(self, *, planned: bool = True) -> list[Effect]:
+        """The seeder tells the size, everything is wanted, the tracker answers."""
+        effects = self.tell(LayoutArrived(self.segments, self.have))
+        wanted = tuple(index for index in range(self.segments) if index not in self.have)
+        effects += self.tell(Wanted(wanted))
+        return effects + (self.tell(Planned()) if planned else [])
+
+    def metainfo(self, *indices: int) -> list[Effect]:
+        """The seeder tells of segments."""
+        return [effect for index in indices for effect in self.tell(MetainfoArrived(index))]
+
+    def quiet(self, seconds: float, parent: Parent = Parent.HOLDING) -> list[Effect]:
+        """Nothing happens for a while but ticks."""
+        effects, step = [], 0.25
+        for _ in range(round(seconds / step)):
+            effects += self.tell(Ticked(parent), after=step)
+        return effects
+
+
+def stage(story: Story) -> Stage:
+    return story.machine.stage
+
+
+def started(effects: Sequence[Effect]) -> list[int]:
+    return [effect.index for effect in effects if isinstance(effect, StartSegment)]
+
+
+def prepared(effects: Sequence[Effect]) -> list[int]:
+    return [effect.index for effect in effects if isinstance(effect, PrepareSegment)]
+
+
+def test_a_download_asks_for_metainfo_then_for_a_plan() -> None:
+    """The plan needs the size; nothing is dialled before there is one."""
+    story = Story()
+    assert story.lay_out(planned=False) == [AskPlan(parent_failed=False)]
+    assert story.metainfo(0, 1) == []
+    effects = story.tell(Planned())
+    assert effects == [PrepareSegment(0), PrepareSegment(1), StartSegment(0), StartSegment(1)]
+
+
+def test_a_small_blob_needs_no_plan() -> None:
+    """It comes with the seeder's answer."""
+    story = Story(segments=1)
+    assert story.tell(LayoutArrived(1, frozenset(), swarmed=False)) == []
+    story.tell(Wanted((0,)))
+    assert story.tell(SegmentArrived(0)) == [Finish()]
+
+
+def test_an_empty_blob_is_finished_at_once() -> None:
+    """There is nothing to wait for."""
+    story = Story(segments=0)
+    story.tell(LayoutArrived(0, frozenset(), swarmed=False))
+    assert story.tell(Wanted(())) == [Finish()]
+
+
+def test_segments_start_in_the_order_in_which_they_are_wanted() -> None:
+    """A range comes before the rest."""
+    story = Story()
+    story.lay_out()
+    story.tell(Wanted((5, 6, 0, 1, 2, 3, 4, 7)))
+    effects = story.metainfo(0, 1, 5)
+    assert started(effects) == [0, 1]
+    assert started(story.tell(SegmentArrived(0))) == [5]
+
+
+def test_at_most_the_window_is_active_and_a_few_more_are_prepared() -> None:
+    """Children may connect to segments that this node has not begun to fetch."""
+    story = Story(segments=40, window=3)
+    story.lay_out()
+    effects = story.metainfo(*range(40))
+    assert started(effects) == [0, 1, 2]
+    assert prepared(effects) == list(range(3 + LOOKAHEAD))
+    effects = story.tell(SegmentArrived(1))
+    assert (prepared(effects), started(effects)) == ([3 + LOOKAHEAD], [3])
+
+
+def test_it_finishes_when_nothing_that_is_wanted_is_missing() -> None:
+    """Not before, and not only when all is here."""
+    story = Story(have=[3])
+    story.lay_out()
+    story.tell(Wanted((1, 3)))
+    story.metainfo(0, 1)
+    assert story.tell(SegmentArrived(0)) == []
+    assert story.tell(SegmentArrived(1)) == [Finish()]
+    assert story.tell(Ticked(), after=1000) == []
+
+
+def test_the_ladder_of_a_download_that_makes_no_progress() -> None:
+    """Next parent, wider mesh, next seeder, and at last the origin: one rung for each stall."""
+    story = Story(seeders=2)
+    story.lay_out()
+    story.metainfo(0, 1)
+    assert story.quiet(STALL) == [AskPlan(parent_failed=True)]
+    assert story.quiet(STALL) == [AskPlan(parent_failed=True), WidenMesh()]
+    assert story.quiet(STALL) == [WidenMesh(), OpenStream(1)]
+    assert story.quiet(STALL) == [GoToOrigin("the swarm makes no progress")]
+
+
+@pytest.mark.parametrize("progress", [BytesArrived(), SegmentArrived(0)])
+def test_any_progress_leads_back_to_the_bottom_of_the_ladder(progress: Event) -> None:
+    """A source is given up for what it does now, not for what it once did."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(0, 1, 2)
+    story.quiet(2 * STALL)
+    assert stage(story) == Stage.MESH
+    story.tell(progress)
+    assert stage(story) == Stage.PLANNED
+    assert story.quiet(STALL - 0.25) == []
+    assert story.quiet(0.25) == [AskPlan(parent_failed=True)]
+
+
+def test_news_from_the_seeder_are_no_progress_while_the_swarm_stalls() -> None:
+    """A parent that sends nothing is not excused by a seeder that is well."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(0, 1)
+    effects: list[Effect] = []
+    for index in range(2, 8):
+        effects += story.tell(MetainfoArrived(index), after=STALL / 4)
+        effects += story.tell(SeederBeat(index << 20))
+        effects += story.tell(Ticked())
+    assert AskPlan(parent_failed=True) in effects
+
+
+def test_a_seeder_that_fetches_is_waited_for() -> None:
+    """While there is nothing to swarm, its progress at the origin counts; its silence does not."""
+    story = Story()
+    story.lay_out()
+    for received in range(1, 20):
+        assert story.tell(SeederBeat(received << 20)) == []
+        assert story.quiet(STALL) == []
+    beats = [effect for _ in range(4) for effect in (story.tell(SeederBeat(1)), story.quiet(STALL))]
+    assert [OpenStream(1)] in beats
+
+
+def test_a_parent_with_nothing_to_give_gets_more_patience_and_no_blame() -> None:
+    """The fault lies above it, and its own child replaces who is at fault."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(0, 1)
+    assert story.quiet(2 * STALL, Parent.STARVED) == []
+    assert story.quiet(STALL, Parent.STARVED) == [AskPlan(parent_failed=False)]
+
+
+def test_a_parent_that_is_gone_is_replaced_at_once() -> None:
+    """Its connections end: it is probed, once for all of them; refused, the next plan is asked."""
+    story = Story(window=2)
+    story.lay_out()
+    assert started(story.metainfo(0, 1, 2, 3)) == [0, 1]
+    assert story.tell(ParentLost(), after=0.5) == [ProbeParent()]
+    assert story.tell(ParentLost(), after=0.1) == []
+    assert story.tell(ParentGone()) == [AskPlan(parent_failed=True, gone=True)]
+    assert story.tell(ParentGone()) == []
+    assert started(story.tell(Planned())) == [2, 3]
+
+
+def test_a_connection_that_ends_without_the_parent_is_nothing() -> None:
+    """Parents close connections for many reasons."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(0)
+    assert story.tell(ParentLost(), after=0.5) == [ProbeParent()]
+    assert story.tell(BytesArrived()) == []
+    assert story.tell(ParentLost(), after=1) == [ProbeParent()]
+
+
+@pytest.mark.parametrize("laid_out", [False, True])
+def test_a_refusal_of_the_origin_ends_it_at_once(laid_out: bool) -> None:
+    """No other source can do better."""
+    story = Story()
+    if laid_out:
+        story.lay_out()
+        story.metainfo(0)
+    assert story.tell(StreamEnded(DENIED)) == [GiveUp(DENIED)]
+    assert story.tell(Planned()) == []
+
+
+def test_a_seeder_that_breaks_off_is_replaced_by_the_next() -> None:
+    """The last one by the origin; the error is the reason that is logged."""
+    story = Story(seeders=2)
+    assert story.tell(StreamEnded(BROKEN)) == [OpenStream(1)]
+    assert story.tell(StreamEnded(BROKEN)) == [GoToOrigin("the connection broke")]
+
+
+def test_a_silent_seeder_is_replaced_by_the_next() -> None:
+    """It has accepted the call and says nothing."""
+    story = Story(seeders=2)
+    effects = story.quiet(10 * STALL)
+    assert effects[0] == OpenStream(1)
+    assert isinstance(effects[1], GoToOrigin)
+
+
+@pytest.mark.parametrize("error", [None, BROKEN])
+def test_a_seeder_that_has_told_everything_is_not_needed_any_more(
+    error: EagleError | None,
+) -> None:
+    """When it dies in the middle of a wave its peers go on among themselves.
+
+    They would all turn to the origin at the same moment otherwise.
+    """
+    story = Story(seeders=1)
+    story.lay_out()
+    story.metainfo(*range(8))
+    assert story.tell(StreamEnded(error)) == []
+    for index in range(7):
+        story.tell(SegmentArrived(index))
+    assert story.tell(SegmentArrived(7)) == [Finish()]
+
+
+def test_the_last_seeder_dies_before_it_has_told_everything() -> None:
+    """What the swarm can bring comes from the swarm, the rest from the origin."""
+    story = Story(seeders=1)
+    story.lay_out()
+    story.metainfo(0, 1)
+    assert story.tell(StreamEnded(BROKEN)) == []
+    assert story.tell(SegmentArrived(0)) == []
+    assert isinstance(story.tell(SegmentArrived(1))[0], GoToOrigin)
+
+
+def test_a_seeder_that_ends_early_without_an_error_is_replaced() -> None:
+    """A clean end with segments missing is as good as an error."""
+    story = Story(seeders=2)
+    story.lay_out()
+    story.metainfo(0)
+    assert story.tell(StreamEnded(None)) == []
+    assert story.tell(SegmentArrived(0)) == [OpenStream(1)]
+
+
+def test_another_seeder_is_asked_while_the_swarm_goes_on() -> None:
+    """Segments that are active stay so; those that nobody has told of come from the next one."""
+    story = Story(seeders=2)
+    story.lay_out()
+    story.metainfo(0)
+    assert story.tell(StreamEnded(BROKEN)) == [OpenStream(1)]
+    story.tell(LayoutArrived(8, frozenset()))
+    assert started(story.metainfo(0, 1)) == [1]
+
+
+def test_segments_that_are_here_are_not_fetched() -> None:
+    """A resumed download starts where it was."""
+    story = Story(have=[0, 1])
+    story.lay_out()
+    assert started(story.metainfo(0, 1, 2)) == [2]
