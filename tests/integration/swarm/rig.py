@@ -105,6 +105,7 @@ class Script:
         self.data = data
         self.error = error
         self.calls = 0
+        self.called = asyncio.Event()
         self.brought: list[int] = []
         self.may_begin = asyncio.Event()
         self.may_begin.set()
@@ -114,6 +115,7 @@ class Script:
     async def __call__(self, transfer: Transfer) -> None:
         """Fill a transfer; then raise the error that it was given, if any."""
         self.calls += 1
+        self.called.set()
         await self.may_begin.wait()
         if self.error is not None and not self.data:
             raise self.error
