@@ -212,6 +212,8 @@ class Cache:
             listener(digest)
         try:
             await finish_in_thread(arrival.directory.prune, size, arrival.have)
+            # Again, since whoever said so segment by segment may have been cancelled meanwhile.
+            await self._index.segments_verified(digest, arrival.have)
         except OSError as error:
             log.warning("cannot clean up %s: %s", arrival.directory.path, error)
         finally:
