@@ -23,7 +23,7 @@ from tests.support.process import CommandFailed, run
 
 BURST_S = 0.005
 """Seconds of rate that a tbf bucket holds: above the kernel's timer resolution, below notice."""
-MIN_BURST = 16 << 10
+MIN_BURST = 96 << 10
 """Bytes: tbf needs room for whole packets at low rates."""
 QUEUE_LATENCY = "50ms"
 """How long a packet may wait in a shaper before it is dropped (tc-tbf(8) ``latency``)."""
