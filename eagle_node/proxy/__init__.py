@@ -3,6 +3,7 @@
 ``server``          the listener: which handler a request is for, errors as OCI JSON
 ``rules``           which requests go through the swarm, as a pure function
 ``blobs``           blobs from cache, swarm or origin; ranges; streaming while they arrive
+``conditional``     If-None-Match and HEAD, the same for blobs and manifests
 ``manifests``       manifests, verified, remembered, stale while the origin is down
 ``manifest_store``  the manifests and tags that this node has seen, in SQLite
 ``passing``         everything else, passed on as it is

@@ -9,12 +9,14 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from eagle_node.base.errors import NoSpace
+from eagle_node.base.errors import Denied, NoSpace
 from eagle_node.base.ranges import ByteRange, Unsatisfiable, resolve_range
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.proxy.conditional import head_response, none_match_fails
 from eagle_node.proxy.send import send_blob
 from eagle_node.registry.access import Access
+from eagle_node.registry.errors import oci_error
 from eagle_node.registry.names import BlobRef
 
 log = logging.getLogger(__name__)
@@ -43,10 +45,7 @@ class BlobHandler:
     async def head(self, request: web.BaseRequest, blob: BlobRef) -> web.StreamResponse:
         """Size and digest; moves no bytes of the blob."""
         size = await self._opener.size(blob, request.headers.get(hdrs.AUTHORIZATION))
-        response = web.Response(headers=_headers(blob))
-        if size is not None:
-            response.headers[hdrs.CONTENT_LENGTH] = str(size)
-        return response
+        return head_response(_headers(blob), size)
 
     async def get(
         self, request: web.BaseRequest, blob: BlobRef, pass_on: PassOn
@@ -54,7 +53,7 @@ class BlobHandler:
         """The bytes asked for; streamed from the origin unstored when there is no room."""
         started = time.monotonic()
         headers = _headers(blob)
-        if request.headers.get(hdrs.IF_NONE_MATCH) == headers[hdrs.ETAG]:
+        if none_match_fails(request, headers[hdrs.ETAG]):
             await self._access.check(blob, request.headers.get(hdrs.AUTHORIZATION))
             return web.Response(status=304, headers=headers)
         range_header = request.headers.get(hdrs.RANGE)
@@ -75,8 +74,7 @@ class BlobHandler:
             whole = ByteRange(0, reader.size)
             return await send_blob(request, response, reader, wanted or whole, self._metrics)
         except Unsatisfiable:
-            headers[hdrs.CONTENT_RANGE] = f"bytes */{reader.size}"
-            return web.Response(status=416, headers=headers)
+            return _unsatisfiable(blob, reader.size)
         finally:
             reader.close()
 
@@ -89,6 +87,15 @@ def _headers(blob: BlobRef) -> dict[str, str]:
         "Docker-Content-Digest": blob.digest,
         "Docker-Distribution-Api-Version": "registry/2.0",
     }
+
+
+def _unsatisfiable(blob: BlobRef, size: int) -> web.Response:
+    refusal = Denied(
+        f"{blob} has {size} bytes, none in this range", status=416, code="SIZE_INVALID"
+    )
+    status, headers, body = oci_error(refusal)
+    headers |= {hdrs.CONTENT_RANGE: f"bytes */{size}", hdrs.ACCEPT_RANGES: "bytes"}
+    return web.Response(status=status, headers=headers, body=body)
 
 
 def _response(wanted: ByteRange | None, size: int, headers: dict[str, str]) -> web.StreamResponse:

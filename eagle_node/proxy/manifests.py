@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from eagle_node.base.digest import Digest, digest_of, parse_digest
 from eagle_node.base.errors import Denied, EagleError, Unavailable
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.proxy.conditional import head_response, none_match_fails
 from eagle_node.proxy.manifest_store import ManifestStore, StoredManifest
 from eagle_node.registry.access import AccessKey, AccessMemory
 from eagle_node.registry.manifest_reply import ManifestReply
@@ -91,10 +92,10 @@ class ManifestHandler:
             self._memory.remember_yes(self._key(route, authorization, digest))
             if not route.is_digest:
                 await self._store.tag(route.repository, route.reference, digest)
-        response = web.Response(body=reply.body or None, headers=_headers(digest, reply.media_type))
-        if request.method == hdrs.METH_HEAD and reply.size is not None:
-            response.headers[hdrs.CONTENT_LENGTH] = str(reply.size)
-        return response
+        headers = _headers(digest, reply.media_type)
+        if request.method == hdrs.METH_HEAD:
+            return head_response(headers, reply.size)
+        return web.Response(body=reply.body, headers=headers)
 
     async def _stale(
         self,
@@ -126,12 +127,10 @@ class ManifestHandler:
         headers = _headers(stored.digest, stored.media_type)
         if stale:
             headers[hdrs.WARNING] = _STALE
-        if request.headers.get(hdrs.IF_NONE_MATCH) == headers[hdrs.ETAG]:
+        if none_match_fails(request, headers[hdrs.ETAG]):
             return web.Response(status=304, headers=headers)
         if request.method == hdrs.METH_HEAD:
-            response = web.Response(headers=headers)
-            response.headers[hdrs.CONTENT_LENGTH] = str(len(stored.body))
-            return response
+            return head_response(headers, len(stored.body))
         self._metrics.served("local", len(stored.body))
         return web.Response(body=stored.body, headers=headers)
 

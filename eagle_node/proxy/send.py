@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 
 from aiohttp import web
 
-from eagle_node.base.errors import EagleError
+from eagle_node.base.errors import EagleError, Unavailable
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.metrics.instruments import Metrics
@@ -32,11 +33,14 @@ async def send_blob(
     loop = asyncio.get_running_loop()
     transport = request.transport
     try:
-        async for part in reader.slices(wanted):
-            if transport is None or transport.is_closing():
-                raise ConnectionResetError("the client has gone")
-            await loop.sendfile(transport, part.file, part.offset, part.length)
-            metrics.served(reader.source, part.length)
+        async with aclosing(reader.slices(wanted)) as slices:
+            async for part in slices:
+                if transport is None or transport.is_closing():
+                    raise ConnectionResetError("the client has gone")
+                sent = await loop.sendfile(transport, part.file, part.offset, part.length)
+                metrics.served(reader.source, sent)
+                if sent < part.length:
+                    raise Unavailable(f"a segment of {reader.digest} became shorter")
     except EagleError as error:
         log.warning("cut off a client of %s: %s", reader.digest, error)
         if transport is not None:
