@@ -16,7 +16,9 @@ LAYOUT_VERSION = 1
 MAX_SIZE = 1 << 40
 """Bytes that a blob may have: sizes come from strangers, and bound what a layout costs."""
 
-_SMALLEST = 1 << 20
+_USUAL = 1 << 20
+_SMALLEST = 256 << 10
+"""Bytes of the last segments: each costs a connection per hop, and delays every hop behind it."""
 _LARGEST = 64 << 20
 _GROWTH = 16
 """A segment is at most this fraction of what precedes it ..."""
@@ -86,5 +88,5 @@ def layout_of(size: int) -> Layout:
 
 
 def _length_at(before: int, left: int) -> int:
-    wanted = max(_SMALLEST, min(_LARGEST, before // _GROWTH, left // _TAIL))
+    wanted = min(_LARGEST, max(_USUAL, before // _GROWTH), max(_SMALLEST, left // _TAIL))
     return 1 << (wanted.bit_length() - 1)

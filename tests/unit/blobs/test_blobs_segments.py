@@ -15,8 +15,8 @@ def test_version_1_of_the_layout_is_this() -> None:
     lengths = [segment.length for segment in layout_of(100 * MIB).segments]
     assert lengths[:3] == [MIB] * 3
     assert max(lengths) == 4 * MIB
-    assert lengths[-1] == MIB
-    assert len(layout_of(10 << 30).segments) == 298
+    assert lengths[-1] == MIB // 4
+    assert len(layout_of(10 << 30).segments) == 312
 
 
 def test_an_empty_blob_has_no_segments() -> None:
