@@ -13,6 +13,7 @@ from aiohttp import web
 
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Denied, NoSpace, Unavailable, WrongContent
+from eagle_node.blobs.segments import layout_of
 from eagle_node.config.tree import SeederConfig
 from eagle_node.metrics.instruments import total
 from eagle_node.registry.access import Access, AccessMemory
@@ -29,6 +30,7 @@ from tests.unit.blobs.builders import MIB, content, ingest
 
 DATA = content(3 * MIB + 7)
 BLOB = BlobRef(Repository(NAME, "team/app"), digest_of(DATA))
+LAYOUT = layout_of(len(DATA))
 OBJECT = object_name(BLOB.digest)
 
 
@@ -148,7 +150,7 @@ async def test_a_verified_blob_is_kept_with_its_metainfo(tmp_path: Path, store: 
         assert await read_whole(seeder.node, await seeder.start()) == DATA
         await store.kept.wait()
         assert await stored(store) == DATA
-        assert len(unpack_torrents(await store.metainfo(OBJECT))) == 4
+        assert len(unpack_torrents(await store.metainfo(OBJECT))) == len(LAYOUT.segments)
 
 
 async def test_a_blob_that_is_in_the_store_is_not_fetched_again(
@@ -212,7 +214,7 @@ async def test_a_store_that_breaks_off_is_continued_by_the_origin(
     async with seeding(tmp_path, store) as seeder:
         transfer = await seeder.start()
         await transfer.wait_finished()
-        whole = after // MIB * MIB
+        whole = LAYOUT.at(after).start
         assert seeder.fetched() == [f"bytes={whole}-{len(DATA) - 1}"]
         assert BLOB.digest in seeder.node.cache
 

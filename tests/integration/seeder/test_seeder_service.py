@@ -32,6 +32,8 @@ from tests.unit.blobs.builders import MIB, content, ingest, write_segment
 SIZE = 4 * MIB + 9
 DATA = content(SIZE)
 DIGEST = digest_of(DATA)
+COUNT = len(layout_of(SIZE).segments)
+ALL = list(range(COUNT))
 PORT = 4321
 
 
@@ -93,7 +95,7 @@ async def test_layout_first_then_every_segment_as_it_becomes_ready(seeder: Seede
     """The client's right to a cold blob is proven by the fetch in its name."""
     replies = await seeder.all()
     assert replies[0] == LayoutEvent(size=SIZE, version=LAYOUT_VERSION, swarm_port=PORT)
-    assert sorted(numbers(replies)) == [0, 1, 2, 3, 4]
+    assert sorted(numbers(replies)) == ALL
     assert DIGEST in seeder.node.cache
     assert seeder.checker.asked == []
     assert seeder.reports == 1
@@ -106,7 +108,7 @@ async def test_a_cached_blob_is_told_of_after_a_check_wanted_segments_first(
     await ingest(seeder.node.cache, DATA)
     replies = await seeder.all(first=(3, 1))
     assert isinstance(replies[0], LayoutEvent)
-    assert numbers(replies) == [1, 3, 0, 2, 4]
+    assert numbers(replies) == [1, 3, 0, 2, *range(4, COUNT)]
     assert seeder.checker.asked == [RIGHT]
 
 
@@ -148,7 +150,7 @@ async def test_many_peers_cause_one_fetch(seeder: Seeder) -> None:
 
     seeder.source = origin
     told = await asyncio.gather(*(seeder.all() for _ in range(20)))
-    assert all(sorted(numbers(replies)) == [0, 1, 2, 3, 4] for replies in told)
+    assert all(sorted(numbers(replies)) == ALL for replies in told)
     assert sum(source.calls for source in sources) == 1
 
 
@@ -158,7 +160,7 @@ async def test_a_slow_peer_misses_no_segment(seeder: Seeder) -> None:
 
     async def origin(transfer: Transfer) -> None:
         arrival = await transfer.begin(SIZE)
-        for index in range(5):
+        for index in ALL:
             transfer.reserve(index)
             write_segment(arrival, DATA, index)
             await transfer.segment_written(index)
@@ -175,7 +177,7 @@ async def test_a_slow_peer_misses_no_segment(seeder: Seeder) -> None:
                 transfer = seeder.node.transfers.get(DIGEST)
                 assert transfer is not None
                 await transfer.wait_finished()
-    assert sorted(numbers(told)) == [0, 1, 2, 3, 4]
+    assert sorted(numbers(told)) == ALL
 
 
 async def test_a_refusal_is_for_whom_the_blob_was_asked_only(seeder: Seeder) -> None:
@@ -191,7 +193,7 @@ async def test_a_refusal_is_for_whom_the_blob_was_asked_only(seeder: Seeder) -> 
     refusing.may_begin.set()
     with pytest.raises(Denied):
         await stranger
-    assert sorted(numbers(await friend)) == [0, 1, 2, 3, 4]
+    assert sorted(numbers(await friend)) == ALL
 
 
 async def test_a_blob_that_is_committed_during_the_check_is_told_of(seeder: Seeder) -> None:
@@ -207,7 +209,7 @@ async def test_a_blob_that_is_committed_during_the_check_is_told_of(seeder: Seed
     source.may_write.set()
     await first
     seeder.checker.may_answer.set()
-    assert numbers(await second) == [0, 1, 2, 3, 4]
+    assert numbers(await second) == ALL
     assert source.calls == 1
 
 
@@ -238,7 +240,7 @@ async def test_a_peer_that_goes_away_takes_nobody_with_it(seeder: Seeder) -> Non
     waiting.cancel()
     leaving[0].cancel()
     source.may_begin.set()
-    assert sorted(numbers(await staying)) == [0, 1, 2, 3, 4]
+    assert sorted(numbers(await staying)) == ALL
     await asyncio.gather(waiting, *leaving, return_exceptions=True)
 
 
@@ -249,7 +251,7 @@ async def test_the_torrent_of_a_whole_blob_by_its_url(seeder: Seeder) -> None:
     info = lt.load_torrent_buffer(metainfo)
     decoded: Any = lt.bdecode(metainfo)
     assert decoded[b"info"][b"private"] == 1
-    assert len(decoded[b"info"][b"file tree"]) == len(layout_of(SIZE).segments)
+    assert len(decoded[b"info"][b"file tree"]) == COUNT
     assert list(info.trackers) == ["http://192.0.2.1:6969/announce"]
 
 
@@ -301,4 +303,4 @@ async def test_an_evicted_blob_is_fetched_again(seeder: Seeder) -> None:
     """Being told of once is no promise."""
     assert await seeder.all()
     assert await seeder.node.cache.drop(Digest(DIGEST))
-    assert sorted(numbers(await seeder.all())) == [0, 1, 2, 3, 4]
+    assert sorted(numbers(await seeder.all())) == ALL

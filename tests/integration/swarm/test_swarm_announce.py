@@ -59,7 +59,7 @@ async def test_a_session_that_announces_dials_the_answer_at_once(
 ) -> None:
     """Well within libtorrent's tick of a second, a blob that the plan's peer holds is here."""
     async with rig(tmp_path / "holder") as holder, Swarm(swarm_config()) as swarm:
-        (torrent,) = await torrents_of(holder, content(600_000))
+        (torrent,) = await torrents_of(holder, content(200_000))
         endpoint.offer(torrent.info_hash, fixed(peer(LOOPBACK, holder.swarm.port)))
         events, took = Events(), []
         for attempt in range(3):

@@ -94,21 +94,21 @@ async def test_wrong_pieces_never_become_a_finished_torrent(
     holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
     """A peer that sends other bytes is found out; an honest one then completes the torrent."""
-    (torrent,) = await torrents_of(holder, content(600_000))
+    (torrent,) = await torrents_of(holder, content(200_000))
     directory, events = fetch(swarm, [torrent], tmp_path, None)
     async with lie(torrent, LOOPBACK, swarm.port):
         await events.until(PieceRejected)
     assert not any(isinstance(event, TorrentFinished) for event in events.seen)
     swarm.connect(torrent.info_hash, LOOPBACK, holder.swarm.port)
     await events.finished([torrent.info_hash])
-    assert joined(directory, [torrent]) == content(600_000)
+    assert joined(directory, [torrent]) == content(200_000)
 
 
 async def test_a_seed_whose_file_was_altered_gives_no_wrong_bytes(
     holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
     """Pieces are verified as they are first read: the altered one is not sent."""
-    (torrent,) = await torrents_of(holder, content(600_000))
+    (torrent,) = await torrents_of(holder, content(200_000))
     path = blob_directory(holder.root, torrent.digest).segment(0)
     await asyncio.to_thread(alter, path)
     _, events = fetch(swarm, [torrent], tmp_path, holder)
@@ -148,7 +148,7 @@ async def test_a_file_that_cannot_be_written_fails_the_torrent(
     holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
     """The observer is told, and that the disk is not what is full."""
-    (torrent,) = await torrents_of(holder, content(600_000))
+    (torrent,) = await torrents_of(holder, content(200_000))
     (directory_for(tmp_path, torrent.digest) / torrent.name).mkdir()
     _, events = fetch(swarm, [torrent], tmp_path, holder)
     failed = await events.until(TorrentFailed)

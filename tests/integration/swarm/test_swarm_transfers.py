@@ -11,6 +11,7 @@ import pytest
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import NoSpace, Unavailable, WrongContent
 from eagle_node.base.ranges import ByteRange
+from eagle_node.blobs.segments import layout_of
 from eagle_node.metrics.instruments import total
 from eagle_node.swarm.torrents import pack_torrents
 from eagle_node.swarm.transfers import INLINE_LIMIT, Transfer
@@ -20,6 +21,8 @@ from tests.unit.blobs.builders import MIB, bytes_on_disk, content, ingest, read_
 SIZE = 4 * MIB + 9
 DATA = content(SIZE)
 DIGEST = digest_of(DATA)
+SEGMENTS = layout_of(SIZE).segments
+COUNT = len(SEGMENTS)
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ async def test_many_who_ask_at_once_cause_one_fetch(node: Rig) -> None:
     assert set(bodies) == {DATA}
     assert source.calls == 1
     assert DIGEST in node.cache
-    assert len(node.transfers.seeded()[DIGEST]) == len(node.swarm) == 5
+    assert len(node.transfers.seeded()[DIGEST]) == len(node.swarm) == COUNT
     assert not node.transfers.running()
 
 
@@ -89,8 +92,8 @@ async def test_an_error_half_way_keeps_what_is_whole(node: Rig) -> None:
     assert node.cache.resumable(DIGEST) == SIZE
     source = Script(DATA)
     assert await read_whole(node, await begin(node, source)) == DATA
-    assert source.brought == [1, 2, 3, 4]
-    assert len(node.swarm) == 5
+    assert source.brought == list(range(1, COUNT))
+    assert len(node.swarm) == COUNT
 
 
 async def test_a_fault_of_ours_fails_everybody_and_the_next_one_works(
@@ -155,14 +158,15 @@ async def test_a_range_brings_its_segments_alone_and_a_later_one_its_own(node: R
     source = Script(DATA)
     transfer = await begin(node, source, whole=False)
     await transfer.wait_opened()
-    assert await read_range(node, DIGEST, MIB, MIB + 5) == DATA[MIB : MIB + 5]
+    start, stop = SEGMENTS[1].start, SEGMENTS[1].stop
+    assert await read_range(node, DIGEST, start, start + 5) == DATA[start : start + 5]
     assert source.brought == [1]
     await transfer.wait_finished()
     assert not node.cache.arrivals()
     again = Script(DATA)
     transfer = await begin(node, again, whole=False)
     await transfer.wait_opened()
-    assert await read_range(node, DIGEST, 0, 2 * MIB) == DATA[: 2 * MIB]
+    assert await read_range(node, DIGEST, 0, stop) == DATA[:stop]
     assert again.brought == [0]
     await begin(node, again)
     await transfer.wait_finished()
@@ -265,7 +269,7 @@ async def test_an_evicted_blob_is_not_offered_any_more(tmp_path: Path) -> None:
     async with rig(tmp_path, limit=5 * MIB) as node:
         await read_whole(node, await begin(node, Script(DATA)))
         await node.transfers.whole_torrent(DIGEST, [])
-        assert len(node.swarm) == 6
+        assert len(node.swarm) == COUNT + 1
         other = content(MIB, 3)
         await ingest(node.cache, other)
         assert DIGEST not in node.cache
@@ -277,19 +281,21 @@ async def test_an_evicted_blob_is_not_offered_any_more(tmp_path: Path) -> None:
 async def test_the_limit_of_torrents_is_held(tmp_path: Path) -> None:
     """Blobs that were not used for long are not offered until somebody asks for them again."""
     blobs = [content(2 * MIB, seed) for seed in range(4)]
-    async with rig(tmp_path, most_torrents=5) as node:
+    each = len(layout_of(2 * MIB).segments)
+    most = 2 * each + 1
+    async with rig(tmp_path, most_torrents=most) as node:
         for blob in blobs:
             transfer = await node.transfers.start(digest_of(blob), Script(blob), whole=True)
             assert transfer is not None
             await transfer.wait_finished()
-            assert len(node.swarm) <= 5
+            assert len(node.swarm) <= most
         assert node.transfers.seeded().keys() == {digest_of(blob) for blob in blobs[2:]}
         await node.transfers.torrents_of(digest_of(blobs[0]))
-        assert len(node.swarm) <= 5
+        assert len(node.swarm) <= most
         assert digest_of(blobs[0]) in node.transfers.seeded()
-    async with rig(tmp_path, most_torrents=5) as node:
+    async with rig(tmp_path, most_torrents=most) as node:
         await node.transfers.seed_cache()
-        assert len(node.swarm) == 4
+        assert len(node.swarm) == 2 * each
         assert len(node.transfers.seeded()) == 2
 
 
@@ -305,7 +311,7 @@ async def test_a_restart_seeds_what_the_cache_holds(tmp_path: Path) -> None:
         async with rig(tmp_path) as node:
             await node.transfers.seed_cache()
             assert node.transfers.seeded() == {DIGEST: before}
-            assert len(node.swarm) == 5
+            assert len(node.swarm) == COUNT
 
 
 async def test_stopping_releases_everybody_and_keeps_what_is_whole(tmp_path: Path) -> None:

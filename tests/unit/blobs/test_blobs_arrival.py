@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -15,6 +16,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.arrival import Arrival, Phase
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.reader import BlobReader
+from eagle_node.blobs.segments import layout_of
 from tests.unit.blobs.builders import (
     MIB,
     bring,
@@ -27,8 +29,8 @@ from tests.unit.blobs.builders import (
 SIZE = 5 * MIB + 123
 DATA = content(SIZE)
 DIGEST = digest_of(DATA)
-LAST = 5
-"""Number of the last segment."""
+SEGMENTS = layout_of(SIZE).segments
+LAST = SEGMENTS[-1].index
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ async def test_bytes_go_out_in_order_while_segments_come_in_any(
     """The client's body is the blob, whatever the order of arrival."""
     client = reading(reader)
     verifier = asyncio.create_task(arrival.verify())
-    for index in (3, 0, 5, 1, 4, 2):
+    for index in random.Random(5).sample(range(LAST + 1), LAST + 1):
         await bring(cache, arrival, DATA, [index])
     assert b"".join(await client) == DATA
     await verifier
@@ -132,19 +134,22 @@ async def test_a_failure_reaches_readers_after_the_bytes_that_are_here(
     arrival.fail(Unavailable("the origin went away"))
     with pytest.raises(Unavailable, match="origin went away"):
         await client
-    assert b"".join(await reading(reader, 0, MIB)) == DATA[:MIB]
+    first = SEGMENTS[0].stop
+    assert b"".join(await reading(reader, 0, first)) == DATA[:first]
 
 
 async def test_what_readers_need_next_comes_first(cache: Cache, arrival: Arrival) -> None:
     """Two readers at different places: each one's next two segments precede all the rest."""
     readers = [cache.open(DIGEST) for _ in range(2)]
-    deep, early = (reading(r, start) for r, start in zip(readers, (3 * MIB, 0), strict=True) if r)
+    deep, early = (
+        reading(r, start) for r, start in zip(readers, (SEGMENTS[3].start, 0), strict=True) if r
+    )
     await settle()
     assert arrival.urgent() == [3, 4, 0, 1]
-    assert arrival.missing() == [3, 4, 0, 1, 5, 2]
+    assert arrival.missing() == [3, 4, 0, 1, *range(5, LAST + 1), 2]
     deep.cancel()
     await asyncio.wait([deep])
-    assert arrival.missing() == [0, 1, 2, 3, 4, 5]
+    assert arrival.missing() == list(range(LAST + 1))
     early.cancel()
     await asyncio.wait([early])
 
@@ -210,7 +215,7 @@ async def test_demand_shrinks_as_the_reader_proceeds(
     await settle()
     await bring(cache, arrival, DATA, [0, 1])
     await settle()
-    assert arrival.missing() == [2, 3, 4, 5]
+    assert arrival.missing() == list(range(2, LAST + 1))
     client.cancel()
     await asyncio.wait([client])
 

@@ -35,7 +35,8 @@ def test_a_blob_is_visible_from_its_marker_on(directory: BlobDirectory) -> None:
     assert directory.committed_size() is None
     directory.commit(SIZE)
     assert directory.committed_size() == SIZE
-    assert names(directory) == {"whole", *(f"{directory.path.name}.000{n}" for n in range(3))}
+    segments = {directory.segment(each.index).name for each in layout_of(SIZE).segments}
+    assert names(directory) == {"whole", *segments}
     directory.withdraw()
     assert directory.committed_size() is None
 

