@@ -16,6 +16,7 @@ import libtorrent as lt
 from eagle_node.base.errors import StartError
 from eagle_node.base.ids import InfoHash
 from eagle_node.config.tree import SwarmConfig
+from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.swarm.events import (
     PeerLost,
     PieceRejected,
@@ -110,14 +111,13 @@ class Swarm:
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
-        session, self._session = self._session, None
-        if session is None:
+        last, self._session = [self._session], None
+        if last[0] is None:
             return
         asyncio.get_running_loop().remove_reader(self._reader)
-        session.pause()
         self._observers.clear()
         self._handles.clear()
-        await asyncio.to_thread(_destroy, [session])
+        await finish_in_thread(_destroy, last)
         os.close(self._reader)
         os.close(self._writer)
 
@@ -370,6 +370,7 @@ def _info_hash(handle: Any) -> InfoHash:
     return InfoHash(handle.info_hashes().get_best().to_bytes()[:20])
 
 
-def _destroy(session: list[Any]) -> None:
-    """Drop the last reference: the destructor waits for libtorrent's threads."""
-    session.clear()
+def _destroy(last: list[Any]) -> None:
+    """Drop the last reference to a session: the destructor waits for libtorrent's threads."""
+    last[0].pause()
+    last.clear()

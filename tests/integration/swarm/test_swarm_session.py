@@ -182,6 +182,32 @@ async def test_a_session_can_stop_while_it_transfers(holder: Rig, tmp_path: Path
         await events.until(TorrentProgressed)
 
 
+async def test_stopping_does_not_hold_up_the_event_loop(holder: Rig, tmp_path: Path) -> None:
+    """libtorrent says good-bye to a tracker that does not answer, meanwhile others are served."""
+    torrents = await torrents_of(holder, DATA)
+    gaps: list[float] = []
+
+    async def heart() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            gaps.append(loop.time() - before)
+
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        tracker = f"http://{LOOPBACK}:{silent.getsockname()[1]}/announce"
+        async with Swarm(swarm_config()) as swarm:
+            _, events = fetch(swarm, torrents, tmp_path, holder)
+            for torrent in torrents:
+                swarm.start(torrent.info_hash, [tracker])
+            await events.until(TorrentFinished)
+            beating = asyncio.create_task(heart())
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)
+        beating.cancel()
+    assert max(gaps) < 0.5
+
+
 @pytest.mark.parametrize("direction", ["upload", "download"])
 async def test_a_limit_counts_for_peers_on_this_host(
     holder: Rig, swarm: Swarm, tmp_path: Path, direction: str
