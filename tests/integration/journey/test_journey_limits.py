@@ -21,8 +21,9 @@ MIB = 1 << 20
 LIMIT = 4_000_000
 """Bytes/s."""
 SECONDS = 10.0
-MOST = 1.05
-"""Of the limit, on average."""
+LEAST, MOST = 0.85, 1.05
+"""Of the limit, on average. libtorrent counts the headers of packets of 1500 bytes to its limit; on
+these links, which carry packets of 64 KiB, the same payload has hardly any."""
 SIZE = 28_000_000
 """Of each of two blobs: more than the limit lets through in time."""
 
@@ -103,7 +104,7 @@ async def test_the_download_limit_covers_swarm_and_origin(tmp_path: Path) -> Non
         _, received = await _carried(
             here.net, "node", pull_blob(node, from_peer), pull_blob(node, from_origin)
         )
-    assert 0.9 <= received / LIMIT <= MOST
+    assert LEAST <= received / LIMIT <= MOST
 
 
 async def test_the_upload_limit_covers_all_children(tmp_path: Path) -> None:
@@ -119,4 +120,4 @@ async def test_the_upload_limit_covers_all_children(tmp_path: Path) -> None:
             "holder",
             *(pull_blob(child, digest) for child, digest in zip(children, digests, strict=True)),
         )
-    assert 0.7 <= sent / LIMIT <= MOST
+    assert LEAST <= sent / LIMIT <= MOST
