@@ -1,5 +1,6 @@
 """The peer: one download per blob, from the swarm while it moves, from elsewhere when it does not.
 
+``events``     what happens to a download, and what it wants done
 ``machine``    the life cycle of a download: events and time in, effects out; no IO
 ``download``   performs the effects: metainfo stream, torrents, plan, fallback to the origin
 ``announce``   the loopback endpoint that tells libtorrent whom the plan names

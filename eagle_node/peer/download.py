@@ -21,8 +21,9 @@ from eagle_node.metainfo.messages import (
     SegmentEvent,
 )
 from eagle_node.metrics.instruments import Metrics
-from eagle_node.peer import machine as m
+from eagle_node.peer import events as m
 from eagle_node.peer.announce import AnnounceEndpoint
+from eagle_node.peer.machine import Download
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.context import request_id
@@ -101,7 +102,7 @@ class SwarmFill:
         """Bring what is missing and wanted; raises the last source's error."""
         means = self._means
         self._events = asyncio.Queue()
-        machine = m.Download(
+        machine = Download(
             seeders=len(self._seeders),
             window=means.config.window,
             stall_s=means.config.stall_s,
@@ -369,7 +370,7 @@ class SwarmFill:
             before = missing
             await transfer.arrival.changed()
 
-    async def _tick(self, machine: m.Download) -> None:
+    async def _tick(self, machine: Download) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
             parent = m.Parent.HOLDING

@@ -12,10 +12,34 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from eagle_node.base.errors import Denied, EagleError
+from eagle_node.peer.events import (
+    AskPlan,
+    BytesArrived,
+    Effect,
+    Event,
+    Finish,
+    GiveUp,
+    GoToOrigin,
+    LayoutArrived,
+    MetainfoArrived,
+    OpenStream,
+    Parent,
+    ParentGone,
+    ParentLost,
+    Planned,
+    PrepareSegment,
+    ProbeParent,
+    SeederBeat,
+    SegmentArrived,
+    StartSegment,
+    StreamEnded,
+    Ticked,
+    Wanted,
+    WidenMesh,
+)
 
 _PROBE_S = 0.3
 """Between probes of a parent: its connections end together."""
@@ -53,180 +77,6 @@ class Stage(enum.IntEnum):
     MESH = 2
     NEXT_SEEDER = 3
     ORIGIN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class LayoutArrived:
-    """The seeder has told the size; segments in ``have`` are here already.
-
-    ``swarmed`` is False for a small blob that comes with the seeder's answer.
-    """
-
-    segments: int
-    have: frozenset[int]
-    swarmed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is missing and wanted has changed; most urgent first."""
-
-    indices: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MetainfoArrived:
-    """A segment can be downloaded from the swarm."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentArrived:
-    """A segment is whole and verified."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class ParentLost:
-    """A connection to the parent has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParentGone:
-    """The parent refuses connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """The tracker has answered, or cannot be reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class BytesArrived:
-    """The swarm delivered payload for an active segment."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeederBeat:
-    """The seeder is alive and has fetched ``received`` bytes of the blob."""
-
-    received: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
-    """The seeder has sent all metainfo (``error`` None), or cannot go on."""
-
-    error: EagleError | None
-
-
-class Parent(enum.Enum):
-    """What the peers that a quiet download is connected to could do for it."""
-
-    GONE = enum.auto()
-    """Nobody is connected."""
-    STARVED = enum.auto()
-    """They have nothing that is missing here: the fault lies above them."""
-    HOLDING = enum.auto()
-    """One has what is missing and does not send it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ticked:
-    """Time has passed."""
-
-    parent: Parent = Parent.HOLDING
-
-
-Event = (
-    LayoutArrived
-    | Wanted
-    | MetainfoArrived
-    | SegmentArrived
-    | ParentLost
-    | ParentGone
-    | Planned
-    | BytesArrived
-    | SeederBeat
-    | StreamEnded
-    | Ticked
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PrepareSegment:
-    """Add the segment's torrent, so that a child that dials finds it; dial nobody yet."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class StartSegment:
-    """Have a prepared segment dial its parent."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskPlan:
-    """Ask the tracker (again) and dial; ``parent_failed``: the parent so far made no progress.
-
-    ``gone``: it is not there any more.
-    """
-
-    parent_failed: bool
-    gone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeParent:
-    """Find out whether the parent still accepts connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class WidenMesh:
-    """Dial every peer of the plan for every active segment."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStream:
-    """Ask the ``attempt``-th seeder of the digest's order for metainfo."""
-
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class GoToOrigin:
-    """Leave the swarm: the origin fills what is missing. The last effect of a download."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Nothing that is wanted is missing. The last effect of a download."""
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """The origin has refused; no source can do better. The last effect of a download."""
-
-    error: EagleError
-
-
-Effect = (
-    PrepareSegment
-    | StartSegment
-    | AskPlan
-    | ProbeParent
-    | WidenMesh
-    | OpenStream
-    | GoToOrigin
-    | Finish
-    | GiveUp
-)
 
 
 class Download:

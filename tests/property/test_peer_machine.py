@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_node.base.errors import Denied, Unavailable
+from eagle_node.peer import events as e
 from eagle_node.peer import machine as m
 
 SEGMENTS = 6
@@ -17,20 +18,20 @@ have = st.frozensets(indices, max_size=3)
 errors = st.sampled_from([None, Unavailable("broken"), Denied("no", status=403, code="DENIED")])
 
 events = st.one_of(
-    st.builds(m.LayoutArrived, st.just(SEGMENTS), have),
-    st.builds(m.Wanted, st.lists(indices, unique=True).map(tuple)),
-    st.builds(m.MetainfoArrived, indices),
-    st.builds(m.SegmentArrived, indices),
-    st.builds(m.SeederBeat, st.integers(0, 5)),
-    st.builds(m.StreamEnded, errors),
-    st.builds(m.Ticked, st.sampled_from(m.Parent)),
-    st.sampled_from([m.BytesArrived(), m.ParentLost(), m.ParentGone(), m.Planned()]),
+    st.builds(e.LayoutArrived, st.just(SEGMENTS), have),
+    st.builds(e.Wanted, st.lists(indices, unique=True).map(tuple)),
+    st.builds(e.MetainfoArrived, indices),
+    st.builds(e.SegmentArrived, indices),
+    st.builds(e.SeederBeat, st.integers(0, 5)),
+    st.builds(e.StreamEnded, errors),
+    st.builds(e.Ticked, st.sampled_from(e.Parent)),
+    st.sampled_from([e.BytesArrived(), e.ParentLost(), e.ParentGone(), e.Planned()]),
 )
 steps = st.lists(st.tuples(events, st.floats(0, 4)), max_size=60)
 
 
 @given(steps)
-def test_whatever_happens_the_rules_hold(history: list[tuple[m.Event, float]]) -> None:
+def test_whatever_happens_the_rules_hold(history: list[tuple[e.Event, float]]) -> None:
     """Windows, order, and endings: each of them exactly when it is due.
 
     No segment is prepared or started twice; a start follows its preparation and its metainfo; the
@@ -51,40 +52,40 @@ def test_whatever_happens_the_rules_hold(history: list[tuple[m.Event, float]]) -
         machine.check()
         assert not (ended and effects)
         match event:
-            case m.LayoutArrived(have=here):
+            case e.LayoutArrived(have=here):
                 done |= here if not laid_out else set()
                 laid_out = True
-            case m.Wanted(indices=wants):
+            case e.Wanted(indices=wants):
                 wanted = wants if not ended else wanted
-            case m.MetainfoArrived(index=index):
+            case e.MetainfoArrived(index=index):
                 told.add(index)
-            case m.SegmentArrived(index=index):
+            case e.SegmentArrived(index=index):
                 done.add(index)
             case _:
                 pass
         for effect in effects:
             assert not ended
             match effect:
-                case m.PrepareSegment(index):
+                case e.PrepareSegment(index):
                     assert index in told
                     assert index not in prepared
                     prepared.add(index)
-                case m.StartSegment(index):
+                case e.StartSegment(index):
                     assert index in prepared
                     assert index not in started
                     started.add(index)
-                case m.OpenStream(attempt):
+                case e.OpenStream(attempt):
                     assert attempt == streams < SEEDERS
                     streams += 1
-                case m.Finish():
+                case e.Finish():
                     ended = True
                     assert laid_out
                     assert wanted is not None
                     assert not set(wanted) - done
-                case m.GiveUp(error):
+                case e.GiveUp(error):
                     ended = True
-                    assert event == m.StreamEnded(error)
-                case m.GoToOrigin():
+                    assert event == e.StreamEnded(error)
+                case e.GoToOrigin():
                     ended = True
                 case _:
                     pass
@@ -92,7 +93,7 @@ def test_whatever_happens_the_rules_hold(history: list[tuple[m.Event, float]]) -
 
 
 @given(steps)
-def test_a_download_always_ends(history: list[tuple[m.Event, float]]) -> None:
+def test_a_download_always_ends(history: list[tuple[e.Event, float]]) -> None:
     """After any history, when nothing more happens but time: it finishes, or goes to the origin."""
     now = 0.0
     machine = m.Download(seeders=SEEDERS, window=WINDOW, stall_s=3.0, now=now)
@@ -100,10 +101,10 @@ def test_a_download_always_ends(history: list[tuple[m.Event, float]]) -> None:
     for event, pause in history:
         now += pause
         machine.handle(event, now)
-    endings = [m.Finish, m.GiveUp, m.GoToOrigin]
+    endings = [e.Finish, e.GiveUp, e.GoToOrigin]
     for _ in range(400):
         now += 0.25
-        effects = machine.handle(m.Ticked(m.Parent.STARVED), now)
+        effects = machine.handle(e.Ticked(e.Parent.STARVED), now)
         if any(type(effect) in endings for effect in effects):
             break
     assert machine.ended

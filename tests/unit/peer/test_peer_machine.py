@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from eagle_node.base.errors import Denied, EagleError, Unavailable
-from eagle_node.peer.machine import (
-    LOOKAHEAD,
+from eagle_node.peer.events import (
     AskPlan,
     BytesArrived,
-    Download,
     Effect,
     Event,
     Finish,
@@ -28,13 +26,13 @@ from eagle_node.peer.machine import (
     ProbeParent,
     SeederBeat,
     SegmentArrived,
-    Stage,
     StartSegment,
     StreamEnded,
     Ticked,
     Wanted,
     WidenMesh,
 )
+from eagle_node.peer.machine import LOOKAHEAD, Download, Stage
 
 STALL = 3.0
 DENIED = Denied("no", status=401, code="UNAUTHORIZED")
