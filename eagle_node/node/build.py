@@ -26,6 +26,7 @@ from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
 from eagle_node.proxy.server import Proxy
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import monotonic
 from eagle_node.runtime.sockets import Address, bound_address, listen_tcp, parse_address
 from eagle_node.seeder.archive import Archive
@@ -103,7 +104,14 @@ async def _build_origins(parts: Parts) -> Origins:
         from eagle_node.storage.open import open_storage
 
         storage = await parts.stack.enter_async_context(open_storage(parts.config.seeder.storage))
-        archive = Archive(storage, parts.cache, parts.metrics)
+        far = not parts.config.seeder.storage.startswith(("file:", "memory:"))
+        archive = Archive(
+            storage,
+            parts.cache,
+            parts.metrics,
+            upload=parts.governor.upload if far else ByteBudget(0),
+            download=parts.governor.download if far else ByteBudget(0),
+        )
         parts.stack.push_async_callback(archive.aclose)
         parts.cache.on_commit.append(archive.keep)
     origins = Origins(parts.upstream, parts.access, parts.config.seeder, archive)
@@ -125,6 +133,7 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
         registry_at=lambda url: registries.get(url, url.authority),
         announce_urls=parts.announce_urls,
         report=parts.report_soon,
+        upload=parts.governor.upload,
         swarm_port=parts.swarm.port,
     )
     address = parts.config.seeder.metainfo_listen

@@ -14,6 +14,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.storage.interface import BlobNotFound, Storage
@@ -28,9 +29,11 @@ class _StoredStream:
     size: int
     _chunks: AsyncIterator[bytes]
     _metrics: Metrics
+    _budget: ByteBudget
 
     async def chunks(self) -> AsyncIterator[bytes]:
         async for chunk in self._chunks:
+            await self._budget.take(len(chunk))
             self._metrics.storage_bytes.inc(len(chunk))
             yield chunk
 
@@ -38,8 +41,11 @@ class _StoredStream:
 class StoredBlob:
     """A blob in the store, as a `ByteSource`."""
 
-    def __init__(self, storage: Storage, digest: Digest, size: int, metrics: Metrics) -> None:
+    def __init__(
+        self, storage: Storage, digest: Digest, size: int, metrics: Metrics, budget: ByteBudget
+    ) -> None:
         self._storage = storage
+        self._budget = budget
         self._name = object_name(digest)
         self._size = size
         self._metrics = metrics
@@ -48,14 +54,26 @@ class StoredBlob:
     async def open(self, start: int, stop: int | None) -> AsyncIterator[_StoredStream]:
         """Bytes ``[start, stop)``."""
         chunks = self._storage.download(self._name, start=start, stop=stop)
-        yield _StoredStream(self._size, chunks, self._metrics)
+        yield _StoredStream(self._size, chunks, self._metrics, self._budget)
 
 
 class Archive:
-    """Keeps verified blobs in a store, one at a time, in the background; an async context."""
+    """Keeps verified blobs in a store, one at a time, in the background.
 
-    def __init__(self, storage: Storage, cache: Cache, metrics: Metrics) -> None:
+    What moves is drawn from ``upload`` and ``download``, the node's own limits.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        cache: Cache,
+        metrics: Metrics,
+        *,
+        upload: ByteBudget,
+        download: ByteBudget,
+    ) -> None:
         self._storage = storage
+        self._budgets = (upload, download)
         self._cache = cache
         self._metrics = metrics
         self._tasks = TaskSet()
@@ -74,7 +92,7 @@ class Archive:
         except EagleError as error:
             log.warning("the blob store cannot be asked for %s: %s", digest, error)
             return None
-        return StoredBlob(self._storage, digest, info.size, self._metrics)
+        return StoredBlob(self._storage, digest, info.size, self._metrics, self._budgets[1])
 
     async def forget(self, digest: Digest) -> None:
         """Delete a blob whose stored bytes turned out to be wrong."""
@@ -104,7 +122,8 @@ class Archive:
             try:
                 if await self._has(name, reader.size):
                     return
-                await self._storage.upload(name, _chunks(reader), size=reader.size)
+                chunks = _chunks(reader, self._budgets[0])
+                await self._storage.upload(name, chunks, size=reader.size)
                 torrents = self._cache.directory(digest).torrents
                 await self._storage.create_with_metainfo(
                     name, await asyncio.to_thread(torrents.read_bytes)
@@ -115,7 +134,7 @@ class Archive:
                 reader.close()
 
 
-async def _chunks(reader: BlobReader) -> AsyncIterator[bytes]:
+async def _chunks(reader: BlobReader, budget: ByteBudget) -> AsyncIterator[bytes]:
     async with aclosing(reader.slices(ByteRange(0, reader.size))) as slices:
         async for part in slices:
             await finish_in_thread(part.file.seek, part.offset)
@@ -125,6 +144,7 @@ async def _chunks(reader: BlobReader) -> AsyncIterator[bytes]:
                 if not chunk:
                     raise Unavailable(f"{reader.digest} became shorter while it was read")
                 left -= len(chunk)
+                await budget.take(len(chunk))
                 yield chunk
 
 

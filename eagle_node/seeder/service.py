@@ -30,6 +30,7 @@ from eagle_node.registry.names import (
     parse_repository_name,
 )
 from eagle_node.registry.route import BlobRoute, parse_route
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import request_id
 from eagle_node.swarm.torrents import SegmentTorrent
 from eagle_node.swarm.transfers import INLINE_LIMIT, Source, Transfer, Transfers
@@ -52,6 +53,7 @@ class SeederService:
         registry_at: Callable[[URL], str],
         announce_urls: Callable[[], Sequence[str]],
         report: Callable[[], Awaitable[None]],
+        upload: ByteBudget,
         swarm_port: int,
     ) -> None:
         self._cache = cache
@@ -61,6 +63,7 @@ class SeederService:
         self._registry_at = registry_at
         self._announce_urls = announce_urls
         self._report = report
+        self._upload = upload
         self._swarm_port = swarm_port
 
     async def get_metainfo(self, url: str) -> bytes:
@@ -130,7 +133,9 @@ class SeederService:
             raise Unavailable(f"{digest} was evicted meanwhile")
         try:
             if reader.size <= INLINE_LIMIT:
-                yield InlineEvent(data=await reader.read())
+                data = await reader.read()
+                await self._upload.take(len(data))
+                yield InlineEvent(data=data)
                 return
             torrents = await self._transfers.torrents_of(digest)
             await self._report()

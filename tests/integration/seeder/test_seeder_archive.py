@@ -18,6 +18,7 @@ from eagle_node.config.tree import SeederConfig
 from eagle_node.metrics.instruments import total
 from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.names import BlobRef, Repository
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.seeder.archive import Archive, object_name
 from eagle_node.seeder.origins import Origins
 from eagle_node.storage.interface import ObjectInfo
@@ -116,7 +117,9 @@ async def seeding(root: Path, store: Store, *, limit: int = 0) -> AsyncIterator[
         origin = await stack.enter_async_context(serving(registry))
         client = await stack.enter_async_context(upstream(at(origin)))
         node = await stack.enter_async_context(rig(root, limit=limit))
-        archive = Archive(store, node.cache, node.metrics)
+        archive = Archive(
+            store, node.cache, node.metrics, upload=ByteBudget(0), download=ByteBudget(0)
+        )
         stack.push_async_callback(archive.aclose)
         node.cache.on_commit.append(archive.keep)
         access = Access(client, AccessMemory(0.0, 0.0, 0.0))

@@ -23,6 +23,7 @@ from eagle_node.metainfo.messages import (
     SegmentEvent,
 )
 from eagle_node.registry.names import BadName, BlobRef
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.transfers import INLINE_LIMIT, Source, Transfer
 from tests.integration.seeder.clients import RIGHT, Checker, access_by, refusal
@@ -54,6 +55,7 @@ class Seeder:
             announce_urls=lambda: ["http://192.0.2.1:6969/announce"],
             report=self.report,
             swarm_port=PORT,
+            upload=ByteBudget(0),
         )
 
     async def report(self) -> None:
