@@ -49,6 +49,8 @@ _TICK_S = 0.25
 _SUSPICIOUS_S = 0.75
 """Quiet after which it is worth asking libtorrent about the connections."""
 _PROBE_TIMEOUT_S = 1.0
+_UNKNOWN = NodeId("")
+"""Of a seeder that no tracker has named."""
 _MESH = 8
 """Peers to dial when the plan's parents make no progress."""
 _FIRST_SEGMENTS = 16
@@ -240,10 +242,9 @@ class SwarmFill:
         parent_failed = asked.parent_failed
         if parent_failed and self._peers:
             parent = self._peers[0]
-            if asked.gone:
-                self._gone.append(parent.node_id)
-            elif parent.node_id not in self._failed:
-                self._failed.append(parent.node_id)
+            blamed = self._gone if asked.gone else self._failed
+            if parent.node_id != _UNKNOWN and parent.node_id not in blamed:
+                blamed.append(parent.node_id)
             self._means.metrics.fallbacks.labels("parent").inc()
             log.info("%s: no progress from %s:%d", self._blob.digest, parent.host, parent.port)
         request = PlanRequest(
@@ -323,7 +324,7 @@ class SwarmFill:
         """Without a plan the seeder itself is the parent."""
         with suppress(ValueError):
             if not self._planned.is_set() and port:
-                fallback = PeerAddress(node_id=NodeId(""), host=_ip(seeder.host), port=port)
+                fallback = PeerAddress(node_id=_UNKNOWN, host=_ip(seeder.host), port=port)
                 asyncio.get_running_loop().call_later(1.0, self._use_fallback, fallback)
 
     def _use_fallback(self, seeder: PeerAddress) -> None:
