@@ -47,7 +47,7 @@ LOOKAHEAD = 12
 """Segments beyond the window that are prepared: a child's window may be ahead of its parent's."""
 _REDIAL_S = 1.0
 """A parent whose connection is gone may come back within libtorrent's next tick, of a second."""
-_STARVED_PATIENCE = 3
+_STARVED_PATIENCE = 2
 """Stalls that a parent with nothing to give is granted: whoever is at fault above it is replaced
 first, by its own child."""
 _SEEDER_PATIENCE = 3
@@ -243,8 +243,10 @@ class Download:
             return self._next_seeder("the seeder is silent")
         self.stage = Stage(min(self.stage + 1, Stage.ORIGIN))
         match self.stage:
+            case Stage.NEXT_PARENT if parent is Parent.STARVED:
+                return (AskPlan(parent_failed=False), WidenMesh())
             case Stage.NEXT_PARENT:
-                return (AskPlan(parent_failed=parent is not Parent.STARVED),)
+                return (AskPlan(parent_failed=True),)
             case Stage.MESH:
                 return (AskPlan(parent_failed=parent is not Parent.STARVED), WidenMesh())
             case Stage.NEXT_SEEDER:

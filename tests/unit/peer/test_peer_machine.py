@@ -199,8 +199,8 @@ def test_a_parent_with_nothing_to_give_gets_more_patience_and_no_blame() -> None
     story = Story()
     story.lay_out()
     story.metainfo(0, 1)
-    assert story.quiet(2 * STALL, Parent.STARVED) == []
-    assert story.quiet(STALL, Parent.STARVED) == [AskPlan(parent_failed=False)]
+    assert story.quiet(STALL, Parent.STARVED) == []
+    assert story.quiet(STALL, Parent.STARVED) == [AskPlan(parent_failed=False), WidenMesh()]
 
 
 def test_a_parent_that_is_gone_is_replaced_at_once() -> None:
