@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eagle_node.config import kinds
+from eagle_node.config import kinds, place_kinds
 from eagle_node.config.kinds import Kind
 
 ENVIRONMENT_PREFIX = "EAGLE_NODE_"
@@ -101,12 +101,25 @@ _CLUSTER = (
     ),
     Option(
         "join",
-        kinds.ANYTHING,
-        (),
-        "address, dns:NAME or mdns to find the cluster by; refused until roles are elected",
+        place_kinds.JOIN,
+        ("discovery.join",),
+        "where to find the cluster: a node or the virtual address (default port 7946), a name's "
+        "SRV, A and AAAA records, or the local network; repeatable; refused until roles are "
+        "elected",
         many=True,
     ),
-    Option("vip", kinds.ANYTHING, (), "ADDR/LEN[@IFACE]; refused until roles are elected"),
+    Option(
+        "resolver",
+        place_kinds.RESOLVER,
+        ("discovery.resolver",),
+        "DNS server that --join asks (default: those of /etc/resolv.conf)",
+    ),
+    Option(
+        "vip",
+        place_kinds.VIP,
+        ("vip.address",),
+        "virtual address that one node of the cluster carries; refused until roles are elected",
+    ),
 )
 
 _REGISTRIES = (

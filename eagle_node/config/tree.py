@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from eagle_node.config.places import JoinTarget, VipAddress
 from eagle_node.runtime.sockets import Address
 
 MIB = 1 << 20
@@ -41,6 +42,24 @@ class NodeConfig:
     """Label of the rack within the zone."""
     group: str = ""
     """Nodes of different groups do not see each other's blobs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryConfig:
+    """Where this node looks for its cluster."""
+
+    join: tuple[JoinTarget, ...] = ()
+    """Places to look at, all of them, again and again."""
+    resolver: Address | None = None
+    """DNS server to ask; default: those of ``/etc/resolv.conf``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VipConfig:
+    """The virtual address."""
+
+    address: VipAddress | None = None
+    """Address that the holder of its lease puts on an interface; default: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +193,8 @@ class Config:
     """Everything."""
 
     node: NodeConfig = field(default_factory=NodeConfig)
+    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
+    vip: VipConfig = field(default_factory=VipConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)

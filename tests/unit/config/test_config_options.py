@@ -13,7 +13,7 @@ from eagle_node.config.options import OPTIONS, Option
 from eagle_node.config.tree import Config
 from eagle_node.runtime.sockets import Address
 
-NOT_IN_THE_TREE = {"join", "vip", "gossip-port", "raft-port"}
+NOT_IN_THE_TREE = {"gossip-port", "raft-port"}
 
 
 def leaves(part: Any, prefix: str = "") -> Iterator[str]:
