@@ -286,6 +286,13 @@ _TUNING = (
         "resumptions without progress before an origin fetch fails (default: 4)",
     ),
     Option(
+        "prefetch",
+        kinds.SIZE,
+        ("seeder.prefetch",),
+        "bytes of images whose manifest was read that seeders fetch before anybody asks for them, "
+        "at most a quarter of the cache; 0: none (default: 8GiB)",
+    ),
+    Option(
         "tracker-interval",
         kinds.SECONDS,
         ("tracker.interval_s",),

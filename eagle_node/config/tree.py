@@ -132,8 +132,8 @@ class SwarmConfig:
     """TCP port of the swarm when a cluster key is set (SSL torrents)."""
     listen_host: str = ""
     """IP to listen on; default: the advertised one, or all when that is not this machine's."""
-    window: int = 4
-    """Segments of one blob that download at a time."""
+    window: int = 3
+    """Segments of one blob that download at a time from one parent; a blob has two parents."""
     stall_s: float = 3.0
     """Seconds without progress after which a source is replaced."""
     most_torrents: int = 4000
@@ -156,6 +156,9 @@ class SeederConfig:
     """Seconds without a byte after which an origin connection is given up and resumed."""
     origin_retries: int = 4
     """Resumptions without progress before an origin fetch fails."""
+    prefetch: int = 8 * GIB
+    """Bytes of images whose manifests were asked for that a seeder fetches before anybody asks for
+    them, at most a quarter of the cache; 0: none are, and none are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,15 @@ from eagle_node.metainfo.errors import TRAILER, RpcStatus, decode_error
 from eagle_node.metainfo.messages import (
     FETCH,
     GET_METAINFO,
+    PREFETCH,
     FetchReply,
     FetchRequest,
+    PrefetchRequest,
     decode_fetch_reply,
     decode_metainfo_reply,
     encode_fetch_request,
     encode_metainfo_request,
+    encode_prefetch_request,
 )
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.sockets import Address
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 AVOID_S = 5.0
 """Seconds for which a seeder that did not accept a connection comes last."""
+_TELL_S = 5.0
+"""Seconds in which a seeder has to take note of what may be wanted soon."""
 
 
 class MetaInfoClient:
@@ -91,6 +96,12 @@ class MetaInfoClient:
                         yield reply
         finally:
             call.cancel()
+
+    async def prefetch(self, address: Address, request: PrefetchRequest) -> None:
+        """Tell one seeder what may be wanted soon; it fetches nothing before it has answered."""
+        channel = await self._connected(address)
+        with _translated(address):
+            await channel.unary_unary(PREFETCH)(encode_prefetch_request(request), timeout=_TELL_S)
 
     async def get_metainfo(self, url: str) -> bytes:
         """The torrent of the whole blob at ``url``; seeders take turns, and stand in for others."""

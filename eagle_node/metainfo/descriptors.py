@@ -19,6 +19,9 @@ MessageName = Literal[
     "Layout",
     "Segment",
     "Beat",
+    "PrefetchRequest",
+    "PrefetchBlob",
+    "PrefetchReply",
 ]
 
 _FILE = "metainfo.proto"
@@ -38,6 +41,7 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
         "string request_id",
         "repeated uint32 first",
         "string path",
+        "bool only_first",
     ),
     "FetchReply": (
         "oneof Layout layout",
@@ -48,14 +52,27 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
     "Layout": ("uint64 size", "uint32 version", "uint32 swarm_port"),
     "Segment": ("uint32 index", "bytes metainfo"),
     "Beat": ("uint64 received",),
+    "PrefetchRequest": (
+        "string registry",
+        "string repository",
+        "repeated PrefetchBlob blobs",
+        "string authorization",
+        "string node_id",
+        "string request_id",
+    ),
+    "PrefetchBlob": ("string digest", "uint64 size"),
+    "PrefetchReply": (),
 }
 """Fields in the order of their numbers, which count from 1 without gaps."""
 
-_METHODS: tuple[tuple[str, str, MessageName, MessageName, bool], ...] = (
-    ("MetaInfo", "GetMetaInfo", "MetaInfoRequest", "MetaInfoReply", False),
-    ("Segments", "Fetch", "FetchRequest", "FetchReply", True),
-)
-"""Service, method, request, reply, whether replies are a stream."""
+_METHODS: dict[str, tuple[tuple[str, MessageName, MessageName, bool], ...]] = {
+    "MetaInfo": (("GetMetaInfo", "MetaInfoRequest", "MetaInfoReply", False),),
+    "Segments": (
+        ("Fetch", "FetchRequest", "FetchReply", True),
+        ("Prefetch", "PrefetchRequest", "PrefetchReply", False),
+    ),
+}
+"""Of each service: method, request, reply, whether replies are a stream."""
 
 
 def message(name: MessageName) -> Any:
@@ -74,13 +91,15 @@ def file_descriptor() -> FileDescriptorProto:
             described.oneof_decl.add(name=_ONEOF)
         for number, field in enumerate(fields, 1):
             _add_field(described, field, number)
-    for service, method, request, reply, streaming in _METHODS:
-        file.service.add(name=service).method.add(
-            name=method,
-            input_type=f".{_PACKAGE}.{request}",
-            output_type=f".{_PACKAGE}.{reply}",
-            server_streaming=streaming or None,
-        )
+    for service, methods in _METHODS.items():
+        made = file.service.add(name=service)
+        for method, request, reply, streaming in methods:
+            made.method.add(
+                name=method,
+                input_type=f".{_PACKAGE}.{request}",
+                output_type=f".{_PACKAGE}.{reply}",
+                server_streaming=streaming or None,
+            )
     return file
 
 

@@ -17,6 +17,8 @@ GET_METAINFO = "/metainfo.MetaInfo/GetMetaInfo"
 """Path of the unary call."""
 FETCH = "/metainfo.Segments/Fetch"
 """Path of the streaming call."""
+PREFETCH = "/metainfo.Segments/Prefetch"
+"""Path of the unary call that only tells what will be wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,35 @@ class FetchRequest:
     """Segments wanted before all others."""
     path: str = ""
     """Path and query at which the registry serves the blob; empty: where the protocol says."""
+    only_first: bool = False
+    """No segment but those in ``first`` is wanted, for as long as the stream lasts.
+
+    The stream then ends with the blob's arrival or with the caller, not with the last segment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefetchBlob:
+    """A blob that a manifest names."""
+
+    digest: Digest
+    size: int
+    """Bytes, as the manifest says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefetchRequest:
+    """A client was given an image's manifest and may ask for these blobs soon."""
+
+    registry: str
+    """``host[:port]``, as in image references."""
+    repository: str
+    blobs: tuple[PrefetchBlob, ...]
+    """In the order in which they will be asked for."""
+    authorization: str = field(default="", repr=False)
+    """The client's own ``Authorization`` header; empty: none. Never shown, never kept."""
+    node_id: NodeId
+    request_id: str = ""
+    """For the logs of both ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +123,7 @@ def encode_fetch_request(request: FetchRequest) -> bytes:
     made.request_id = request.request_id
     made.first.extend(request.first)
     made.path = request.path
+    made.only_first = request.only_first
     return _serialized(made)
 
 
@@ -108,6 +140,7 @@ def decode_fetch_request(data: bytes) -> FetchRequest:
         request_id=parsed.request_id,
         first=tuple(parsed.first),
         path=parsed.path,
+        only_first=parsed.only_first,
     )
 
 
@@ -150,6 +183,39 @@ def decode_fetch_reply(data: bytes) -> FetchReply | None:
         case "beat":
             return BeatEvent(received=parsed.beat.received)
     return None
+
+
+def encode_prefetch_request(request: PrefetchRequest) -> bytes:
+    """``metainfo.PrefetchRequest``."""
+    made = message("PrefetchRequest")
+    made.registry = request.registry
+    made.repository = request.repository
+    for blob in request.blobs:
+        made.blobs.add(digest=blob.digest, size=blob.size)
+    made.authorization = request.authorization
+    made.node_id = request.node_id
+    made.request_id = request.request_id
+    return _serialized(made)
+
+
+def decode_prefetch_request(data: bytes) -> PrefetchRequest:
+    """The opposite of `encode_prefetch_request`; names are for the caller to check."""
+    parsed = _parsed("PrefetchRequest", data)
+    return PrefetchRequest(
+        registry=parsed.registry,
+        repository=parsed.repository,
+        blobs=tuple(
+            PrefetchBlob(digest=parse_digest(blob.digest), size=blob.size) for blob in parsed.blobs
+        ),
+        authorization=parsed.authorization,
+        node_id=NodeId(parsed.node_id),
+        request_id=parsed.request_id,
+    )
+
+
+def encode_prefetch_reply() -> bytes:
+    """``metainfo.PrefetchReply``, which says nothing."""
+    return _serialized(message("PrefetchReply"))
 
 
 def encode_metainfo_request(url: str) -> bytes:

@@ -10,12 +10,16 @@ from eagle_node.metainfo.errors import TRAILER, RpcStatus, encode_error
 from eagle_node.metainfo.messages import (
     FETCH,
     GET_METAINFO,
+    PREFETCH,
     FetchReply,
     FetchRequest,
+    PrefetchRequest,
     decode_fetch_request,
     decode_metainfo_request,
+    decode_prefetch_request,
     encode_fetch_reply,
     encode_metainfo_reply,
+    encode_prefetch_reply,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +45,10 @@ class MetaInfoHandler(Protocol):
         """Layout, then segments as they become ready; cancelled when the client goes away."""
         ...
 
+    async def prefetch(self, request: PrefetchRequest) -> None:
+        """Take note of what may be wanted soon; returns before any of it is fetched."""
+        ...
+
 
 def add_metainfo_service(server: grpc.aio.Server, handler: MetaInfoHandler) -> None:
     """Let ``server`` answer both services of ``metainfo.proto`` with ``handler``."""
@@ -50,6 +58,7 @@ def add_metainfo_service(server: grpc.aio.Server, handler: MetaInfoHandler) -> N
     methods = {
         GET_METAINFO: grpc.unary_unary_rpc_method_handler(calls.get_metainfo),
         FETCH: grpc.unary_stream_rpc_method_handler(calls.fetch),
+        PREFETCH: grpc.unary_unary_rpc_method_handler(calls.prefetch),
     }
     for path, method in methods.items():
         service, name = path.strip("/").split("/")
@@ -73,6 +82,15 @@ class _Calls:
             await _abort(context, encode_error(error))
         except ValueError as error:
             await _abort(context, _malformed(error))
+
+    async def prefetch(self, raw: bytes, context: Any) -> bytes:
+        try:
+            await self._handler.prefetch(decode_prefetch_request(raw))
+        except EagleError as error:
+            await _abort(context, encode_error(error))
+        except ValueError as error:
+            await _abort(context, _malformed(error))
+        return encode_prefetch_reply()
 
     async def fetch(self, raw: bytes, context: Any) -> None:
         try:

@@ -71,6 +71,12 @@ class Metrics:
         self.wrong_content = Counter(
             "eagle_wrong_content", "Blobs discarded for a wrong digest", ["source"], registry=r
         )
+        self.prefetches = Counter(
+            "eagle_seeder_prefetches",
+            "Blobs that a manifest named and that were not here: fetched ahead or left",
+            ["outcome"],
+            registry=r,
+        )
         self.tracker_announces = Counter(
             "eagle_tracker_announces", "BitTorrent announces answered", registry=r
         )

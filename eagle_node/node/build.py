@@ -20,6 +20,7 @@ from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.peer.download import Means
 from eagle_node.peer.service import Peer
+from eagle_node.proxy.ahead import FetchAhead
 from eagle_node.proxy.blobs import BlobHandler
 from eagle_node.proxy.manifest_store import ManifestStore
 from eagle_node.proxy.manifests import ManifestHandler
@@ -29,6 +30,7 @@ from eagle_node.proxy.server import Proxy
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import monotonic
 from eagle_node.runtime.sockets import Address, bound_address, listen_tcp, parse_address
+from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.archive import Archive
 from eagle_node.seeder.origins import Origins
 from eagle_node.seeder.service import SeederService
@@ -125,11 +127,22 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
     from eagle_node.metainfo.service import SERVER_OPTIONS, add_metainfo_service
 
     registries = {URL(each.url).origin(): each.name for each in parts.config.proxy.registries}
-    handler = SeederService(
+    prefetcher = Prefetcher(
+        limit=parts.config.seeder.prefetch,
         cache=parts.cache,
         transfers=parts.transfers,
         access=parts.access,
         origin=origins.source,
+        turns=origins.turns,
+        metrics=parts.metrics,
+    )
+    parts.stack.push_async_callback(prefetcher.aclose)
+    handler = parts.seeder = SeederService(
+        cache=parts.cache,
+        transfers=parts.transfers,
+        access=parts.access,
+        origin=origins.source,
+        prefetcher=prefetcher,
         registry_at=lambda url: registries.get(url, url.authority),
         announce_urls=parts.announce_urls,
         report=parts.report_soon,
@@ -160,7 +173,7 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         raise UsageError("a node without seeder and tracker role needs --seeder and --tracker")
     enter = parts.stack.enter_async_context
     identity = parts.identity
-    metainfo = await enter(
+    metainfo = parts.metainfo = await enter(
         MetaInfoClient(
             parts.seeders,
             credentials=identity.grpc_channel_credentials() if identity else None,
@@ -207,6 +220,14 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
     config = parts.config.proxy
     path = parts.config.node.data_dir / "manifests.sqlite"
     store = await parts.stack.enter_async_context(ManifestStore(path))
+    ahead = FetchAhead(
+        order=peer.order,
+        tell=parts.prefetch,
+        holds=parts.holds,
+        memory=parts.memory,
+        node_id=parts.info.node_id,
+    )
+    parts.stack.push_async_callback(ahead.aclose)
     listener = listen_tcp(config.listen, flag="--proxy-listen")
     parts.listeners["proxy"] = bound_address(listener).port
     await parts.stack.enter_async_context(
@@ -214,7 +235,13 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
             config,
             listener,
             blobs=BlobHandler(peer, parts.access, parts.metrics),
-            manifests=ManifestHandler(parts.upstream, store, parts.memory, parts.metrics),
+            manifests=ManifestHandler(
+                parts.upstream,
+                store,
+                parts.memory,
+                parts.metrics,
+                given=ahead.given if parts.config.seeder.prefetch else None,
+            ),
             passing=Passing(parts.upstream, parts.metrics),
             rules=Rules(config),
             metrics=parts.metrics,

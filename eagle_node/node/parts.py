@@ -10,14 +10,18 @@ from typing import Any
 from yarl import URL
 
 from eagle_node import __version__
+from eagle_node.base.digest import Digest
 from eagle_node.blobs.cache import Cache
 from eagle_node.config.tree import Config, Role, SwarmConfig
+from eagle_node.metainfo.client import MetaInfoClient
+from eagle_node.metainfo.messages import PrefetchRequest
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.node.identity import advertised_host, is_local, node_id
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.sockets import Address
+from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.events import Traffic
 from eagle_node.swarm.governor import Governor
 from eagle_node.swarm.session import Swarm, TorrentIdentity
@@ -70,6 +74,8 @@ class Parts:
         self.own_seeders: set[Address] = set()
         self.own_trackers: set[str] = set()
         self.advertiser: Advertiser | None = None
+        self.metainfo: MetaInfoClient | None = None
+        self.seeder: SeederService | None = None
         self.work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         self._traffic = Traffic(sent_payload=0, received_payload=0, sent=0, received=0)
 
@@ -124,6 +130,17 @@ class Parts:
         """Have the trackers know what has just changed here."""
         if self.advertiser is not None:
             await self.advertiser.report_soon()
+
+    async def prefetch(self, seeder: Address, request: PrefetchRequest) -> None:
+        """Tell a seeder, which may be this node, what may be asked for soon."""
+        if self.seeder is not None and seeder in self.own_seeders:
+            await self.seeder.prefetch(request)
+        elif self.metainfo is not None:
+            await self.metainfo.prefetch(seeder, request)
+
+    def holds(self, digest: Digest) -> bool:
+        """Whether a blob is here, or on its way."""
+        return digest in self.cache or self.transfers.get(digest) is not None
 
     def count_traffic(self, traffic: Traffic) -> None:
         """The swarm's totals have moved: into the metrics."""

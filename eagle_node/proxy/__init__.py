@@ -5,6 +5,7 @@
 ``blobs``           blobs from cache, swarm or origin; ranges; streaming while they arrive
 ``conditional``     If-None-Match and HEAD, the same for blobs and manifests
 ``manifests``       manifests, verified, remembered, stale while the origin is down
+``ahead``           what a manifest names is fetched by the seeders before it is asked for
 ``manifest_store``  the manifests and tags that this node has seen, in SQLite
 ``passing``         everything else, passed on as it is
 ``send``            file slices into a client's socket

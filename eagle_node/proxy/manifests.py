@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
@@ -13,7 +14,7 @@ from eagle_node.proxy.conditional import head_response, none_match_fails
 from eagle_node.proxy.manifest_store import ManifestStore, StoredManifest
 from eagle_node.registry.access import AccessKey, AccessMemory
 from eagle_node.registry.manifest_reply import ManifestReply
-from eagle_node.registry.names import BlobRef
+from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.registry.route import ManifestRoute
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.singleflight import SingleFlight
@@ -22,6 +23,10 @@ log = logging.getLogger(__name__)
 
 _STALE = '110 - "Response is Stale"'
 """RFC 7234 section 5.5.1."""
+
+
+Given = Callable[[Repository, Digest, bytes, str | None], None]
+"""Hears of each manifest that a client is given: its repository, digest, bytes, and whom to."""
 
 
 class ManifestHandler:
@@ -33,12 +38,19 @@ class ManifestHandler:
     """
 
     def __init__(
-        self, upstream: Upstream, store: ManifestStore, memory: AccessMemory, metrics: Metrics
+        self,
+        upstream: Upstream,
+        store: ManifestStore,
+        memory: AccessMemory,
+        metrics: Metrics,
+        *,
+        given: Given | None = None,
     ) -> None:
         self._upstream = upstream
         self._store = store
         self._memory = memory
         self._metrics = metrics
+        self._given = given
         self._asking: SingleFlight[tuple[object, ...], ManifestReply] = SingleFlight("manifest")
 
     async def handle(self, request: web.BaseRequest, route: ManifestRoute) -> web.StreamResponse:
@@ -48,6 +60,7 @@ class ManifestHandler:
             allowed = self._memory.recall(self._key(route, authorization, route.reference))
             stored = allowed and await self._store.get(parse_digest(route.reference))
             if stored:
+                self._tell(request, route, stored.digest, stored.body)
                 return self._stored(request, stored, stale=False)
         try:
             reply = await self._ask(request, route, authorization)
@@ -88,6 +101,7 @@ class ManifestHandler:
                 StoredManifest(digest=digest, media_type=media_type, body=reply.body)
             )
             self._metrics.served("origin", len(reply.body))
+            self._tell(request, route, digest, reply.body)
         if digest is not None:
             self._memory.remember_yes(self._key(route, authorization, digest))
             if not route.is_digest:
@@ -133,6 +147,15 @@ class ManifestHandler:
             return head_response(headers, len(stored.body))
         self._metrics.served("local", len(stored.body))
         return web.Response(body=stored.body, headers=headers)
+
+    def _tell(
+        self, request: web.BaseRequest, route: ManifestRoute, digest: Digest, body: bytes
+    ) -> None:
+        """The client is about to ask for what the manifest names; not if it only looks."""
+        if self._given is None or request.method != hdrs.METH_GET:
+            return
+        if not none_match_fails(request, f'"{digest}"'):
+            self._given(route.repository, digest, body, request.headers.get(hdrs.AUTHORIZATION))
 
     def _key(self, route: ManifestRoute, authorization: str | None, digest: str) -> AccessKey:
         blob = BlobRef(repository=route.repository, digest=parse_digest(digest))

@@ -5,7 +5,8 @@ Three layers, each of which knows only those before it:
 * Grammar, without IO: `names` and `route` turn a client's request into a repository, blob or
   manifest of one registry; `challenge` reads and writes ``WWW-Authenticate``, `docker_config` what
   docker keeps of credentials; `headers`, `redirects`, `answer`, `manifest_reply` and `refusals` say
-  what an origin's answer is worth; `errors` turns this program's errors into OCI error JSON.
+  what an origin's answer is worth, `image_manifest` which blobs a manifest names; `errors` turns
+  this program's errors into OCI error JSON.
 * The client: `endpoints` says where a registry is really reached and `tls` whom it must convince;
   `transport` sends one request and follows its redirects; `credentials` and `tokens` obtain what
   `authorizer` answers a 401 with; `upstream` puts them together: check, fetch, forward.

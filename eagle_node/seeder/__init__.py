@@ -2,6 +2,11 @@
 
 ``writer``   an in-order byte stream into segment files
 ``origin``   a transfer's source of last resort: the blob store, then the registry, resumed by Range
+``turns``    what is asked for draws on the origin first, what is fetched ahead in its pauses
 ``archive``  keeps verified blobs in the pluggable blob store, and finds them there again
+``origins``  makes the sources of transfers out of these
+``ahead``    fetches what a manifest names before it is asked for
+``interest`` what a peer that wants only parts has the origin send
+``rights``   whom a fetch proves to be a reader
 ``service``  answers peers: metainfo of segments as they become ready
 """

@@ -15,7 +15,8 @@ from eagle_node.registry.names import BlobRef
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.seeder.archive import Archive
-from eagle_node.seeder.origin import InOrderFill
+from eagle_node.seeder.origin import ByteSource, InOrderFill
+from eagle_node.seeder.turns import InTurn, Turns
 from eagle_node.storage.interface import BlobNotFound
 from eagle_node.swarm.transfers import Source, Transfer
 
@@ -50,6 +51,8 @@ class Origins:
         self._access = access
         self._config = config
         self._archive = archive
+        self.turns = Turns()
+        """Which of the transfers that its sources fill may draw."""
         self._tasks = TaskSet()
 
     async def aclose(self) -> None:
@@ -60,14 +63,20 @@ class Origins:
         """The source of ``blob`` as this client may read it."""
 
         async def fill(transfer: Transfer) -> None:
-            if self._archive is not None and await self._from_archive(
-                self._archive, transfer, blob, authorization
-            ):
-                return
-            registry = _RegistryBlob(self._upstream, blob, authorization)
-            await InOrderFill(registry, self._config)(transfer)
+            with self.turns.filling(transfer):
+                if self._archive is not None and await self._from_archive(
+                    self._archive, transfer, blob, authorization
+                ):
+                    return
+                registry = _RegistryBlob(self._upstream, blob, authorization)
+                await self._fill(registry, transfer)
 
         return fill
+
+    async def _fill(self, source: ByteSource, transfer: Transfer) -> None:
+        if not transfer.asked.done():
+            source = InTurn(source, self.turns, transfer)
+        await InOrderFill(source, self._config)(transfer)
 
     async def _from_archive(
         self, archive: Archive, transfer: Transfer, blob: BlobRef, authorization: str | None
@@ -81,7 +90,7 @@ class Origins:
             lambda ended: self._forget_if_wrong(archive, ended, blob)
         )
         try:
-            await InOrderFill(stored, self._config)(transfer)
+            await self._fill(stored, transfer)
         except NoSpace:
             raise
         except (BlobNotFound, Unavailable) as error:

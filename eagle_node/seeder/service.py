@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from yarl import URL
@@ -19,6 +20,7 @@ from eagle_node.metainfo.messages import (
     FetchRequest,
     InlineEvent,
     LayoutEvent,
+    PrefetchRequest,
     SegmentEvent,
 )
 from eagle_node.registry.access import Access
@@ -32,6 +34,9 @@ from eagle_node.registry.names import (
 from eagle_node.registry.route import BlobRoute, parse_route
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import request_id
+from eagle_node.seeder.ahead import Prefetcher
+from eagle_node.seeder.interest import interest
+from eagle_node.seeder.rights import remember_once_opened
 from eagle_node.swarm.torrents import SegmentTorrent
 from eagle_node.swarm.transfers import INLINE_LIMIT, Source, Transfer, Transfers
 
@@ -50,6 +55,7 @@ class SeederService:
         transfers: Transfers,
         access: Access,
         origin: Callable[[BlobRef, str | None], Source],
+        prefetcher: Prefetcher,
         registry_at: Callable[[URL], str],
         announce_urls: Callable[[], Sequence[str]],
         report: Callable[[], Awaitable[None]],
@@ -60,6 +66,7 @@ class SeederService:
         self._transfers = transfers
         self._access = access
         self._origin = origin
+        self._prefetcher = prefetcher
         self._registry_at = registry_at
         self._announce_urls = announce_urls
         self._report = report
@@ -69,13 +76,16 @@ class SeederService:
     async def get_metainfo(self, url: str) -> bytes:
         """The torrent of a whole blob, given its URL at the registry, once it is whole here."""
         blob = self._blob_at(url)
-        transfer = await self._start(blob, None)
+        transfer = await self._start(blob, None, whole=True)
         if transfer is not None:
             await transfer.wait_finished()
         return await self._transfers.whole_torrent(blob.digest, self._announce_urls())
 
     async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchReply]:
-        """Layout, then each segment as it becomes ready; small blobs whole."""
+        """Layout, then each segment that is wanted as it becomes ready; small blobs whole.
+
+        Of a blob of which only parts are wanted the origin is asked for no more than these.
+        """
         request_id.set(request.request_id)
         blob = _blob_of(request)
         authorization = request.authorization or None
@@ -86,25 +96,38 @@ class SeederService:
         log.debug("node %s wants %s", request.node_id, blob)
         while True:
             joined = self._known(blob.digest)
-            transfer = await self._start(blob, authorization)
+            transfer = await self._start(blob, authorization, whole=not request.only_first)
             if transfer is None:
-                replies = self._committed(blob.digest, request.first)
+                replies = self._committed(blob.digest, request)
             else:
-                replies = self._arriving(transfer, request.first)
+                replies = self._arriving(transfer, request)
             try:
-                async for reply in replies:
-                    yield reply
+                async with aclosing(replies):
+                    async for reply in replies:
+                        yield reply
                 return
             except Denied as error:
                 if not joined:
                     raise
                 log.info("%s was refused to whoever asked for it first: %s", blob, error)
 
+    async def prefetch(self, request: PrefetchRequest) -> None:
+        """Note what may be asked for soon, if it is not here."""
+        request_id.set(request.request_id)
+        repository = Repository(
+            parse_registry(request.registry), parse_repository_name(request.repository)
+        )
+        for blob in request.blobs:
+            reference = BlobRef(repository, blob.digest)
+            self._prefetcher.note(reference, blob.size, request.authorization or None)
+
     def _known(self, digest: Digest) -> bool:
         """Whether the blob is here or on its way, in the name of somebody who may read it."""
         return digest in self._cache or self._transfers.get(digest) is not None
 
-    async def _start(self, blob: BlobRef, authorization: str | None) -> Transfer | None:
+    async def _start(
+        self, blob: BlobRef, authorization: str | None, *, whole: bool
+    ) -> Transfer | None:
         """Join or begin the blob's transfer for a client who may read it; None: it is here.
 
         Whoever begins it proves the right by fetching; everybody else's is checked.
@@ -112,22 +135,17 @@ class SeederService:
         known = self._known(blob.digest)
         if known:
             await self._access.check(blob, authorization)
+        self._prefetcher.claim(blob.digest)
         transfer = await self._transfers.start(
-            blob.digest, self._origin(blob, authorization), whole=True
+            blob.digest, self._origin(blob, authorization), whole=whole
         )
         if transfer is not None and not known:
-            transfer.opened.add_done_callback(
-                lambda opened: self._remember(opened, blob, authorization)
-            )
+            remember_once_opened(self._access, transfer, blob, authorization)
         return transfer
 
-    def _remember(
-        self, opened: asyncio.Future[Any], blob: BlobRef, authorization: str | None
-    ) -> None:
-        if not opened.cancelled() and opened.exception() is None:
-            self._access.remember_yes(blob, authorization)
-
-    async def _committed(self, digest: Digest, first: Sequence[int]) -> AsyncIterator[FetchReply]:
+    async def _committed(
+        self, digest: Digest, request: FetchRequest
+    ) -> AsyncGenerator[FetchReply, None]:
         reader = self._cache.open(digest)
         if reader is None:
             raise Unavailable(f"{digest} was evicted meanwhile")
@@ -140,40 +158,47 @@ class SeederService:
             torrents = await self._transfers.torrents_of(digest)
             await self._report()
             yield self._layout(reader.size)
-            for torrent in _in_order(torrents, first):
+            for torrent in _in_order(torrents, request):
                 yield _segment(torrent)
         finally:
             reader.close()
 
     async def _arriving(
-        self, transfer: Transfer, first: Sequence[int]
-    ) -> AsyncIterator[FetchReply]:
+        self, transfer: Transfer, request: FetchRequest
+    ) -> AsyncGenerator[FetchReply, None]:
         async for beat in _beats(transfer, transfer.opened):
             yield beat
         arrival = await transfer.opened
         if arrival.layout.size <= INLINE_LIMIT:
+            transfer.want_whole()
             async for beat in _beats(transfer, transfer.finished):
                 yield beat
             await transfer.finished
-            async for reply in self._committed(transfer.digest, first):
+            async for reply in self._committed(transfer.digest, request):
                 yield reply
             return
-        await self._report()
-        yield self._layout(arrival.layout.size)
+        with interest(arrival, request.first if request.only_first else ()):
+            await self._report()
+            yield self._layout(arrival.layout.size)
+            async for reply in self._published(transfer, request):
+                yield reply
+        await transfer.finished
+
+    async def _published(
+        self, transfer: Transfer, request: FetchRequest
+    ) -> AsyncIterator[FetchReply]:
+        """Segments as they become ready, until the transfer has ended."""
         sent: set[int] = set()
-        while len(sent) < len(arrival.layout.segments):
-            change = transfer.published()
+        while True:
+            change, ended = transfer.published(), transfer.finished.done()
             ready = [t for index, t in list(transfer.torrents.items()) if index not in sent]
-            for torrent in _in_order(ready, first):
+            for torrent in _in_order(ready, request):
                 sent.add(torrent.segment.index)
                 yield _segment(torrent)
-            if transfer.finished.done() and len(transfer.torrents) == len(sent):
-                break
+            if ended:
+                return
             async for beat in _beats(transfer, change):
                 yield beat
-        async for beat in _beats(transfer, transfer.finished):
-            yield beat
-        await transfer.finished
 
     def _layout(self, size: int) -> LayoutEvent:
         return LayoutEvent(size=size, version=LAYOUT_VERSION, swarm_port=self._swarm_port)
@@ -192,11 +217,10 @@ class SeederService:
 
 async def _beats(transfer: Transfer, awaited: asyncio.Future[Any]) -> AsyncIterator[BeatEvent]:
     """A sign of life each second until ``awaited`` is done; its result is for the caller."""
-    while True:
+    while not awaited.done():
         await asyncio.wait([awaited], timeout=_BEAT_S)
-        if awaited.done():
-            return
-        yield BeatEvent(received=transfer.arrival.received if transfer.begun else 0)
+        if not awaited.done():
+            yield BeatEvent(received=transfer.arrival.received if transfer.begun else 0)
 
 
 def _blob_of(request: FetchRequest) -> BlobRef:
@@ -210,9 +234,11 @@ def _blob_of(request: FetchRequest) -> BlobRef:
     return BlobRef(Repository(registry, request.repository), request.digest, request.path)
 
 
-def _in_order(torrents: Sequence[SegmentTorrent], first: Sequence[int]) -> list[SegmentTorrent]:
-    urgent = set(first)
-    return sorted(torrents, key=lambda t: (t.segment.index not in urgent, t.segment.index))
+def _in_order(torrents: Sequence[SegmentTorrent], request: FetchRequest) -> list[SegmentTorrent]:
+    """Those that are wanted, the urgent ones first."""
+    urgent = set(request.first)
+    wanted = [t for t in torrents if t.segment.index in urgent or not request.only_first]
+    return sorted(wanted, key=lambda t: (t.segment.index not in urgent, t.segment.index))
 
 
 def _segment(torrent: SegmentTorrent) -> SegmentEvent:

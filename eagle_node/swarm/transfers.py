@@ -58,6 +58,8 @@ class Transfer:
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.finished.add_done_callback(_retrieved)
         self.finished.add_done_callback(lambda _: self.publish())
+        self.asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once somebody wants the blob; until then it is fetched ahead of demand."""
         self._published: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._beginning = asyncio.Lock()
 
@@ -100,6 +102,11 @@ class Transfer:
         """Wake those who wait for torrents."""
         if not self._published.done():
             self._published.set_result(None)
+
+    def ask(self) -> None:
+        """Somebody wants the blob now."""
+        if not self.asked.done():
+            self.asked.set_result(None)
 
     def want_whole(self) -> None:
         """Ask for all segments, not only for those that readers wait for."""
@@ -206,10 +213,13 @@ class Transfers:
         """Committed blobs that are offered to peers, with their torrents."""
         return dict(self._seeded)
 
-    async def start(self, digest: Digest, source: Source, *, whole: bool) -> Transfer | None:
+    async def start(
+        self, digest: Digest, source: Source, *, whole: bool, ahead: bool = False
+    ) -> Transfer | None:
         """The transfer of ``digest``, started with ``source`` unless it is under way already.
 
-        None when the cache has the blob by now: whoever looked there before may have waited since.
+        ``ahead``: nobody wants it yet, as far as this caller knows. None when the cache has the
+        blob by now: whoever looked there before may have waited since.
         """
         while (transfer := self._running.get(digest)) is not None and transfer.closing:
             await asyncio.wait([transfer.finished])
@@ -221,6 +231,8 @@ class Transfers:
             self._tasks.spawn(self._run(transfer, source), name=f"transfer-{digest[7:19]}")
         if whole:
             transfer.want_whole()
+        if not ahead:
+            transfer.ask()
         return transfer
 
     async def torrents_of(self, digest: Digest) -> list[SegmentTorrent]:

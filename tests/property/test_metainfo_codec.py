@@ -33,6 +33,17 @@ _requests = st.builds(
     layout_version=_u32,
     request_id=st.text(),
     first=st.lists(_u32).map(tuple),
+    path=st.text(),
+    only_first=st.booleans(),
+)
+_notices = st.builds(
+    m.PrefetchRequest,
+    registry=st.text(),
+    repository=st.text(),
+    blobs=st.lists(st.builds(m.PrefetchBlob, digest=_digests, size=_u64)).map(tuple),
+    authorization=st.text(),
+    node_id=st.text().map(NodeId),
+    request_id=st.text(),
 )
 _replies: st.SearchStrategy[m.FetchReply] = st.one_of(
     st.builds(m.LayoutEvent, size=_u64, version=_u32, swarm_port=_u32),
@@ -61,6 +72,12 @@ def test_requests_survive_the_wire(request: m.FetchRequest) -> None:
     assert m.decode_fetch_request(m.encode_fetch_request(request)) == request
 
 
+@given(_notices)
+def test_notices_survive_the_wire(request: m.PrefetchRequest) -> None:
+    """A seeder reads exactly which blobs may be wanted soon, in their order."""
+    assert m.decode_prefetch_request(m.encode_prefetch_request(request)) == request
+
+
 @given(_replies)
 def test_replies_survive_the_wire(reply: m.FetchReply) -> None:
     """A peer reads exactly the reply that a seeder sent, values of zero included."""
@@ -82,10 +99,11 @@ def test_malformed_bytes_are_value_errors(data: bytes) -> None:
             decode(data)
         except ValueError:
             pass
-    try:
-        m.decode_fetch_request(data)
-    except (ValueError, BadDigest):
-        pass
+    for decode_named in (m.decode_fetch_request, m.decode_prefetch_request):
+        try:
+            decode_named(data)
+        except (ValueError, BadDigest):
+            pass
 
 
 @given(_errors)

@@ -24,7 +24,9 @@ from eagle_node.metainfo.messages import (
 )
 from eagle_node.registry.names import BadName, BlobRef
 from eagle_node.runtime.budget import ByteBudget
+from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.service import SeederService
+from eagle_node.seeder.turns import Turns
 from eagle_node.swarm.transfers import INLINE_LIMIT, Source, Transfer
 from tests.integration.seeder.clients import RIGHT, Checker, access_by, refusal
 from tests.integration.swarm.rig import Rig, Script, rig
@@ -46,11 +48,22 @@ class Seeder:
         self.checker = Checker()
         self.source: Callable[[BlobRef, str | None], Source] = lambda blob, who: Script(DATA)
         self.reports = 0
+        access = access_by(self.checker)
+        self.prefetcher = Prefetcher(
+            limit=64 * MIB,
+            cache=node.cache,
+            transfers=node.transfers,
+            access=access,
+            origin=lambda blob, who: self.source(blob, who),
+            turns=Turns(),
+            metrics=node.metrics,
+        )
         self.service = SeederService(
             cache=node.cache,
             transfers=node.transfers,
-            access=access_by(self.checker),
+            access=access,
             origin=lambda blob, who: self.source(blob, who),
+            prefetcher=self.prefetcher,
             registry_at=lambda url: "registry.test",
             announce_urls=lambda: ["http://192.0.2.1:6969/announce"],
             report=self.report,
@@ -90,7 +103,10 @@ def numbers(replies: list[FetchReply]) -> list[int]:
 @pytest.fixture
 async def seeder(tmp_path: Path) -> AsyncIterator[Seeder]:
     async with rig(tmp_path / "cache") as node:
-        yield Seeder(node)
+        running = Seeder(node)
+        yield running
+        running.prefetcher.check()
+        await running.prefetcher.aclose()
 
 
 async def test_layout_first_then_every_segment_as_it_becomes_ready(seeder: Seeder) -> None:

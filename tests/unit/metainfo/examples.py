@@ -17,6 +17,8 @@ from eagle_node.metainfo.messages import (
     FetchRequest,
     InlineEvent,
     LayoutEvent,
+    PrefetchBlob,
+    PrefetchRequest,
     SegmentEvent,
 )
 from eagle_node.metainfo.service import SERVER_OPTIONS, MetaInfoHandler, add_metainfo_service
@@ -31,6 +33,18 @@ REQUEST = FetchRequest(
     layout_version=1,
     request_id="r-1",
     first=(3, 4),
+    only_first=True,
+)
+PREFETCH_REQUEST = PrefetchRequest(
+    registry="registry.example:5000",
+    repository="library/eagle",
+    blobs=(
+        PrefetchBlob(digest=digest_of(b"config"), size=6),
+        PrefetchBlob(digest=digest_of(b"layer"), size=1 << 33),
+    ),
+    authorization="Bearer secret",
+    node_id=NodeId("0" * 32),
+    request_id="r-2",
 )
 REPLIES: tuple[FetchReply, ...] = (
     LayoutEvent(size=1 << 33, version=1, swarm_port=61007),
@@ -55,6 +69,7 @@ class Handler:
         self._hang = hang
         self._metainfo = metainfo
         self.requests: list[FetchRequest] = []
+        self.prefetched: list[PrefetchRequest] = []
         self.urls: list[str] = []
         self.cancelled = asyncio.Event()
 
@@ -63,6 +78,11 @@ class Handler:
         if self._error is not None:
             raise self._error
         return self._metainfo
+
+    async def prefetch(self, request: PrefetchRequest) -> None:
+        self.prefetched.append(request)
+        if self._error is not None:
+            raise self._error
 
     async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchReply]:
         self.requests.append(request)

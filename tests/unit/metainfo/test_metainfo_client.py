@@ -12,9 +12,9 @@ import pytest
 
 from eagle_node.base.errors import BadDigest, Denied, EagleError, NoSpace, Unavailable, WrongContent
 from eagle_node.metainfo.client import AVOID_S, MetaInfoClient
-from eagle_node.metainfo.messages import FETCH, FetchReply
+from eagle_node.metainfo.messages import FETCH, PREFETCH, FetchReply
 from eagle_node.runtime.sockets import Address
-from tests.unit.metainfo.examples import REPLIES, REQUEST, Handler, serving
+from tests.unit.metainfo.examples import PREFETCH_REQUEST, REPLIES, REQUEST, Handler, serving
 
 
 @pytest.fixture
@@ -234,6 +234,32 @@ async def test_get_metainfo_does_not_ask_around_after_a_denial() -> None:
     assert len(one.urls + two.urls) == 1
 
 
+async def test_a_seeder_is_told_what_may_be_wanted_soon(refusing: Address) -> None:
+    """It takes note and answers; errors are the same as those of the other calls."""
+    handler, failing = Handler(), Handler(error=Unavailable("origin is down"))
+    async with (
+        serving(handler) as seeder,
+        serving(failing) as other,
+        MetaInfoClient(list) as client,
+    ):
+        await client.prefetch(seeder, PREFETCH_REQUEST)
+        for address in (other, refusing):
+            with pytest.raises(Unavailable):
+                await client.prefetch(address, PREFETCH_REQUEST)
+    assert handler.prefetched == [PREFETCH_REQUEST]
+
+
+async def test_a_seeder_that_does_not_know_the_call_is_unavailable_for_it() -> None:
+    """Seeders of an older release answer UNIMPLEMENTED."""
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with MetaInfoClient(list) as client:
+        with pytest.raises(Unavailable):
+            await client.prefetch(Address("127.0.0.1", port), PREFETCH_REQUEST)
+    await server.stop(None)
+
+
 async def test_a_large_torrent_arrives() -> None:
     """Metainfo of a huge blob is more than gRPC's default limit of 4 MiB."""
     metainfo = bytes(6 << 20)
@@ -254,6 +280,17 @@ async def test_a_malformed_request_is_the_callers_fault(raw: bytes) -> None:
                 pass
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert handler.requests == []
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b"\x1a\x02\x0a\x00"], ids=["no message", "no digest"])
+async def test_a_malformed_notice_is_the_callers_fault(raw: bytes) -> None:
+    """The handler never hears of it either."""
+    handler = Handler()
+    async with serving(handler) as seeder, grpc.aio.insecure_channel(str(seeder)) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await channel.unary_unary(PREFETCH)(raw)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert handler.prefetched == []
 
 
 async def test_a_port_in_use_is_an_error() -> None:

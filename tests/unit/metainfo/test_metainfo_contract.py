@@ -21,7 +21,7 @@ from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.descriptors import file_descriptor
 from eagle_node.metainfo.messages import LayoutEvent, SegmentEvent
 from eagle_node.runtime.sockets import Address
-from tests.unit.metainfo.examples import REPLIES, REQUEST, Handler, serving
+from tests.unit.metainfo.examples import PREFETCH_REQUEST, REPLIES, REQUEST, Handler, serving
 
 _ROOM = Path(eagle_node.metainfo.__file__).parent
 
@@ -86,12 +86,26 @@ async def test_generated_clients_are_answered(generated: tuple[ModuleType, Modul
                 layout_version=REQUEST.layout_version,
                 request_id=REQUEST.request_id,
                 first=REQUEST.first,
+                only_first=REQUEST.only_first,
             )
         )
         events = [event async for event in stream]
+        told = messages.PrefetchRequest(
+            registry=PREFETCH_REQUEST.registry,
+            repository=PREFETCH_REQUEST.repository,
+            blobs=[
+                messages.PrefetchBlob(digest=blob.digest, size=blob.size)
+                for blob in PREFETCH_REQUEST.blobs
+            ],
+            authorization=PREFETCH_REQUEST.authorization,
+            node_id=PREFETCH_REQUEST.node_id,
+            request_id=PREFETCH_REQUEST.request_id,
+        )
+        assert await stubs.SegmentsStub(channel).Prefetch(told) == messages.PrefetchReply()
     assert reply.metainfo == b"d4:infodee"
     assert handler.urls == ["https://r/v2/a/blobs/sha256:0"]
     assert handler.requests == [REQUEST]
+    assert handler.prefetched == [PREFETCH_REQUEST]
     assert [event.WhichOneof("event") for event in events] == [
         "layout",
         "beat",
@@ -113,9 +127,15 @@ async def test_generated_servers_are_understood(generated: tuple[ModuleType, Mod
         yield messages.FetchReply(layout=messages.Layout(size=5, version=1))
         yield messages.FetchReply(segment=messages.Segment(metainfo=request.digest.encode()))
 
+    async def prefetch(request: Any, _: Any) -> Any:
+        noticed.extend(blob.digest for blob in request.blobs)
+        return messages.PrefetchReply()
+
+    noticed: list[str] = []
     server = grpc.aio.server()
     stubs.add_MetaInfoServicer_to_server(SimpleNamespace(GetMetaInfo=get_metainfo), server)
-    stubs.add_SegmentsServicer_to_server(SimpleNamespace(Fetch=fetch), server)
+    segments = SimpleNamespace(Fetch=fetch, Prefetch=prefetch)
+    stubs.add_SegmentsServicer_to_server(segments, server)
     seeder = Address("127.0.0.1", server.add_insecure_port("127.0.0.1:0"))
     await server.start()
     async with MetaInfoClient(lambda: [seeder]) as client:
@@ -123,9 +143,11 @@ async def test_generated_servers_are_understood(generated: tuple[ModuleType, Mod
             LayoutEvent(size=5, version=1),
             SegmentEvent(index=0, metainfo=REQUEST.digest.encode()),
         ]
+        await client.prefetch(seeder, PREFETCH_REQUEST)
         with pytest.raises(Denied, match="https://r/1") as raised:
             await client.get_metainfo("https://r/1")
     assert raised.value.status == 404
+    assert noticed == [blob.digest for blob in PREFETCH_REQUEST.blobs]
     await server.stop(None)
 
 

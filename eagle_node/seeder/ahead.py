@@ -1,0 +1,130 @@
+"""Fetches what will probably be asked for soon, in the pauses of what is asked for now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eagle_node.base.digest import Digest
+from eagle_node.base.sizes import format_size
+from eagle_node.blobs.cache import Cache
+from eagle_node.metrics.instruments import Metrics
+from eagle_node.registry.access import Access
+from eagle_node.registry.names import BlobRef
+from eagle_node.runtime.clock import Clock, monotonic
+from eagle_node.runtime.tasks import TaskSet
+from eagle_node.seeder.rights import remember_once_opened
+from eagle_node.seeder.turns import Turns
+from eagle_node.swarm.transfers import Source, Transfers
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 3
+"""Blobs that are fetched ahead at a time: as many as containerd and dockerd pull at once."""
+MOST_BLOBS = 1024
+"""Blobs that may wait for their turn, however small."""
+CACHE_SHARE = 4
+"""What nobody has asked for yet takes at most this fraction of the cache."""
+UNCLAIMED_S = 600.0
+"""After so long what was fetched ahead no longer counts against the limit. A pull takes minutes;
+somebody who only reads manifests makes the seeder fetch no more than the limit in this time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Noted:
+    size: int
+    at: float
+
+
+class Prefetcher:
+    """Fetches blobs ahead of demand, each in the name of the client that was given its manifest.
+
+    Invariant: the blobs that are noted (waiting, on their way, or here since less than
+    `UNCLAIMED_S`), and that nobody has asked for, have ``limit`` bytes at most together.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int,
+        cache: Cache,
+        transfers: Transfers,
+        access: Access,
+        origin: Callable[[BlobRef, str | None], Source],
+        turns: Turns,
+        metrics: Metrics,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._limit = min(limit, cache.limit // CACHE_SHARE) if cache.limit else limit
+        self._cache = cache
+        self._transfers = transfers
+        self._access = access
+        self._origin = origin
+        self._turns = turns
+        self._metrics = metrics
+        self._clock = clock
+        self._noted: dict[Digest, _Noted] = {}
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._tasks = TaskSet()
+
+    async def aclose(self) -> None:
+        """Forget what has not begun."""
+        await self._tasks.cancel()
+
+    def note(self, blob: BlobRef, size: int, authorization: str | None) -> None:
+        """``blob``, of ``size`` bytes, may be asked for soon; never waits, harmless if repeated."""
+        digest = blob.digest
+        if digest in self._noted or self._is_known(digest):
+            return
+        self._expire()
+        unclaimed = sum(noted.size for noted in self._noted.values())
+        if unclaimed + size > self._limit or len(self._noted) >= MOST_BLOBS:
+            log.debug(
+                "%s is not fetched ahead: nobody has asked yet for %s that were",
+                blob,
+                format_size(unclaimed),
+            )
+            self._metrics.prefetches.labels("no_room").inc()
+            return
+        self._noted[digest] = _Noted(size=size, at=self._clock())
+        self._tasks.spawn(self._bring(blob, authorization), name=f"prefetch-{digest[7:19]}")
+
+    def claim(self, digest: Digest) -> None:
+        """Somebody asks for a blob: it is not fetched ahead any more, but for him."""
+        self._noted.pop(digest, None)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert sum(noted.size for noted in self._noted.values()) <= self._limit
+        assert len(self._noted) <= MOST_BLOBS
+
+    async def _bring(self, blob: BlobRef, authorization: str | None) -> None:
+        async with self._places:
+            await self._turns.idle()
+            if blob.digest not in self._noted or self._is_known(blob.digest):
+                self.claim(blob.digest)
+                return
+            self._metrics.prefetches.labels("begun").inc()
+            transfer = await self._transfers.start(
+                blob.digest, self._origin(blob, authorization), whole=True, ahead=True
+            )
+            if transfer is None:
+                return
+            remember_once_opened(self._access, transfer, blob, authorization)
+            await asyncio.wait(
+                [transfer.asked, transfer.finished], return_when=asyncio.FIRST_COMPLETED
+            )
+            if transfer.asked.done() or blob.digest not in self._cache:
+                self.claim(blob.digest)
+
+    def _is_known(self, digest: Digest) -> bool:
+        return digest in self._cache or self._transfers.get(digest) is not None
+
+    def _expire(self) -> None:
+        oldest = self._clock() - UNCLAIMED_S
+        for digest, noted in list(self._noted.items()):
+            if noted.at > oldest:
+                return
+            del self._noted[digest]

@@ -1,0 +1,25 @@
+"""A fetch in a client's name proves the client's right to read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from eagle_node.registry.access import Access
+from eagle_node.registry.names import BlobRef
+from eagle_node.swarm.transfers import Transfer
+
+
+def remember_once_opened(
+    access: Access, transfer: Transfer, blob: BlobRef, authorization: str | None
+) -> None:
+    """Once the origin has begun to send, this client may read ``blob``.
+
+    Only for a transfer that was begun with this ``authorization``: joining one proves nothing.
+    """
+
+    def remember(opened: asyncio.Future[Any]) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            access.remember_yes(blob, authorization)
+
+    transfer.opened.add_done_callback(remember)
