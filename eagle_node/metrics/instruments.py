@@ -81,6 +81,29 @@ class Metrics:
             "eagle_tracker_announces", "BitTorrent announces answered", registry=r
         )
         self.tracker_plans = Counter("eagle_tracker_plans", "Plans handed out", registry=r)
+        self.members = Gauge(
+            "eagle_members",
+            "Nodes in this node's view of the cluster, by state",
+            ["state"],
+            registry=r,
+        )
+        self.member_deaths = Counter(
+            "eagle_member_deaths", "Members that were found dead", registry=r
+        )
+        self.gossip_health = Gauge(
+            "eagle_gossip_health",
+            "Lifeguard's local health: 0 is healthy, more means that this process is slow",
+            registry=r,
+        )
+        self.gossip_bytes = Counter(
+            "eagle_gossip_bytes", "Gossip sent and received", ["transport", "direction"], registry=r
+        )
+        self.gossip_ignored = Counter(
+            "eagle_gossip_ignored",
+            "Datagrams and connections that are not of this cluster, by reason",
+            ["reason"],
+            registry=r,
+        )
 
     def served(self, source: Source, count: int) -> None:
         """Count ``count`` body bytes sent to a client."""
