@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from eagle_node.metainfo.messages import (
     FetchRequest,
     InlineEvent,
     LayoutEvent,
+    PrefetchBlob,
+    PrefetchRequest,
     SegmentEvent,
 )
 from eagle_node.registry.names import BadName, BlobRef
@@ -309,6 +312,126 @@ async def test_malformed_names_are_refused(seeder: Seeder, fields: dict[str, str
     """Names are keys, never addresses."""
     with pytest.raises(EagleError):
         await seeder.all(**fields)
+
+
+async def until_told(replies: AsyncIterator[FetchReply], count: int) -> list[FetchReply]:
+    """What a peer is told until it knows of so many segments, beats left out."""
+    told: list[FetchReply] = []
+    async with asyncio.timeout(10):
+        while len(numbers(told)) < count or not told:
+            reply = await anext(replies)
+            if not isinstance(reply, BeatEvent):
+                told.append(reply)
+    return told
+
+
+async def test_a_peer_that_wants_parts_has_only_these_fetched(seeder: Seeder) -> None:
+    """First none, since it does not know the layout; then those that it names."""
+    source = Script(DATA)
+    seeder.source = lambda blob, who: source
+    asking = seeder.fetch(only_first=True)
+    assert isinstance((await until_told(asking, 0))[0], LayoutEvent)
+    reading = seeder.fetch(only_first=True, first=(3, 1))
+    assert numbers(await until_told(reading, 2)) == [1, 3]
+    assert sorted(source.brought) == [1, 3]
+    for replies in (asking, reading):
+        assert isinstance(replies, AsyncGenerator)
+        await replies.aclose()
+
+
+async def test_parts_stay_on_offer_while_their_peer_listens(tmp_path: Path) -> None:
+    """It needs them for as long as its download takes; without it the arrival is suspended."""
+    async with rig(tmp_path / "cache", linger_s=0.05) as node:
+        seeder = Seeder(node)
+        replies = seeder.fetch(only_first=True, first=(2,))
+        await until_told(replies, 1)
+        transfer = node.transfers.get(DIGEST)
+        assert transfer is not None
+        await asyncio.wait([transfer.finished], timeout=0.3)
+        assert not transfer.finished.done()
+        assert len(node.swarm) == 1
+        assert isinstance(replies, AsyncGenerator)
+        await replies.aclose()
+        with suppress(Unavailable):
+            await transfer.wait_finished()
+        assert transfer.finished.done()
+        await seeder.prefetcher.aclose()
+
+
+async def test_parts_become_a_whole_that_is_verified(seeder: Seeder) -> None:
+    """Segments that are here are not fetched again; who has listened hears the end."""
+    source = Script(DATA)
+    seeder.source = lambda blob, who: source
+    reading = seeder.fetch(only_first=True, first=(3,))
+    await until_told(reading, 1)
+    assert sorted(numbers(await seeder.all())) == ALL
+    assert sorted(source.brought) == ALL
+    assert [each async for each in reading if not isinstance(each, BeatEvent)] == []
+    assert DIGEST in seeder.node.cache
+
+
+async def test_parts_of_wrong_content_end_in_an_error(seeder: Seeder) -> None:
+    """As soon as the whole shows that they are; until then they are what the origin has sent."""
+    seeder.source = lambda blob, who: Script(content(SIZE, 1))
+    reading = seeder.fetch(only_first=True, first=(0,))
+    await until_told(reading, 1)
+    with pytest.raises(WrongContent):
+        await seeder.all()
+    with pytest.raises(WrongContent):
+        async for _ in reading:
+            pass
+
+
+async def test_parts_of_a_cached_blob_are_told_of_alone(seeder: Seeder) -> None:
+    """And the stream ends: nothing more can come."""
+    await ingest(seeder.node.cache, DATA)
+    replies = await seeder.all(only_first=True, first=(2, COUNT + 7))
+    assert isinstance(replies[0], LayoutEvent)
+    assert numbers(replies) == [2]
+
+
+async def test_parts_of_a_small_blob_are_the_whole(seeder: Seeder) -> None:
+    """It travels with the answer."""
+    data = DATA[:1000]
+    seeder.source = lambda blob, who: Script(data)
+    replies = await seeder.all(digest=digest_of(data), only_first=True)
+    assert replies == [InlineEvent(data=data)]
+
+
+def notice(**fields: Any) -> PrefetchRequest:
+    defaults: dict[str, Any] = {
+        "registry": "registry.test",
+        "repository": "team/app",
+        "blobs": (PrefetchBlob(digest=DIGEST, size=SIZE),),
+        "authorization": RIGHT,
+        "node_id": NodeId("0" * 32),
+    }
+    return PrefetchRequest(**(defaults | fields))
+
+
+async def test_a_notice_is_answered_before_anything_is_fetched(seeder: Seeder) -> None:
+    """What is fetched ahead is joined by those who ask for it, if they may read it."""
+    source = Script(DATA)
+    source.may_begin.clear()
+    seeder.source = lambda blob, who: source
+    for _ in range(3):
+        await seeder.service.prefetch(notice())
+    await source.called.wait()
+    with pytest.raises(Denied):
+        await seeder.all(authorization="Basic wrong")
+    source.may_begin.set()
+    assert sorted(numbers(await seeder.all())) == ALL
+    assert source.calls == 1
+
+
+@pytest.mark.parametrize("fields", [{"registry": "http://r.test"}, {"repository": "../etc"}])
+async def test_a_notice_with_malformed_names_is_refused(
+    seeder: Seeder, fields: dict[str, str]
+) -> None:
+    """Names are keys, never addresses."""
+    with pytest.raises(BadName):
+        await seeder.service.prefetch(notice(**fields))
+    assert not seeder.node.transfers.running()
 
 
 async def test_another_layout_version_is_refused(seeder: Seeder) -> None:
