@@ -17,8 +17,8 @@ Awareness for More Accurate Failure Detection", 2018).
                   └► timers, health, timings
 
 What is believed of a node is (incarnation, state); the greater pair wins, so all orders of arrival
-end in the same belief, and old datagrams that are sent again change nothing. A node alone raises
-its incarnation: when it describes itself anew, and to refute a suspicion, its death or its farewell.
+end in the same belief, and old datagrams that are sent again change nothing. Only the node raises
+its incarnation: to describe itself anew, and to refute a suspicion, its death or its farewell.
 `lives` keeps the number of starts in the data directory, so that a restarted node outranks all that
 was said of it before; without it, it hears what was said and refutes.
 

@@ -45,6 +45,10 @@ class ClusterKey:
         """`derive` for each key of the ring, the primary's first."""
         return tuple(_derived(key, label, length) for key in (self.primary, *self.others))
 
+    def key_id(self) -> str:
+        """Eight hex digits that tell the primary from others and give nothing of it away."""
+        return self.derive("key id", 4).hex()
+
     def ring(self) -> Sequence[ClusterKey]:
         """Each key as a ring of its own, the primary first."""
         return [ClusterKey(primary=key) for key in (self.primary, *self.others)]
@@ -65,9 +69,14 @@ def load_key_file(path: Path) -> ClusterKey:
     return parse_keys(content.decode("ascii", "replace"), source=f"{path} ({_FLAG})")
 
 
+def new_key() -> ClusterKey:
+    """A random key, alone in its ring."""
+    return ClusterKey(primary=secrets.token_bytes(KEY_BYTES))
+
+
 def create_key_file(path: Path) -> ClusterKey:
     """Write a new random key, readable by its owner only; `UsageError` if the file is there."""
-    key = ClusterKey(primary=secrets.token_bytes(KEY_BYTES))
+    key = new_key()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -77,6 +86,27 @@ def create_key_file(path: Path) -> ClusterKey:
     except OSError as error:
         raise UsageError(f"cannot create {path} ({_FLAG}): {error.strerror}") from error
     return key
+
+
+def replace_key_file(path: Path, key: ClusterKey) -> None:
+    """Write a ring over the file in one step: who reads it sees the old keys or the new ones.
+
+    Owner and mode stay as they are. `UsageError` when it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        was = path.stat()
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            os.fchown(descriptor, was.st_uid, was.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(was.st_mode))
+            file.write(format_keys(key))
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path} ({_FLAG}): {error.strerror}") from error
 
 
 def parse_keys(text: str, *, source: str) -> ClusterKey:

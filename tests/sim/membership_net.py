@@ -181,11 +181,11 @@ class Net:
 
     def part(self, some: Sequence[Host], others: Sequence[Host], *, one_way: bool = False) -> None:
         """Nothing of ``some`` reaches ``others``, nor the other way round."""
-        numbers = [host.number for host in some], [host.number for host in others]
-        self.say(f"cut {numbers[0]} {'-' if one_way else '<'}-> {numbers[1]}")
-        self.cut |= set(itertools.product(*numbers))
+        one, two = [host.number for host in some], [host.number for host in others]
+        self.say(f"cut {one} {'-' if one_way else '<'}-> {two}")
+        self.cut |= set(itertools.product(one, two))
         if not one_way:
-            self.cut |= set(itertools.product(*reversed(numbers)))
+            self.cut |= set(itertools.product(two, one))
 
     def heal(self) -> None:
         """All links work, nobody stands still."""
@@ -281,7 +281,7 @@ class Net:
             self._recorded.append(send)
         if self._recorded and chance.random() < weather.replay:
             old = chance.choice(self._recorded)
-            self._transmit(chance.choice(self.hosts), old.packet, old.packet, host.address)
+            self._transmit(chance.choice(self.hosts), old.packet, host.address)
         target = self._at.get(send.to)
         if target is None or (host.number, target.number) in self.cut:
             return
@@ -291,9 +291,9 @@ class Net:
         copies = 1 + (chance.random() < weather.doubling)
         for _ in range(copies):
             if chance.random() >= weather.loss:
-                self._transmit(target, packet, send.packet, host.address)
+                self._transmit(target, packet, host.address)
 
-    def _transmit(self, target: Host, packet: Packet, _: Packet, source: Address) -> None:
+    def _transmit(self, target: Host, packet: Packet, source: Address) -> None:
         delay_s = self.chance.uniform(*self.weather.delay_s)
         self.after(delay_s, lambda: self.step(target, PacketArrived(packet, source)))
 

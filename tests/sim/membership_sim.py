@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import sys
 from dataclasses import replace
+from functools import partial
 
 from eagle_node.membership.events import Gone
 from eagle_node.membership.timings import Timings
@@ -62,8 +63,7 @@ def _begin(net: Net, chance: random.Random, *, mild: bool) -> None:
         if host is not first:
             others = [each for each in hosts if each is not host]
             joins = {first.number: first, **{each.number: each for each in others[:1]}}
-            seconds = chance.uniform(0, 1.0)
-            net.after(seconds, lambda host=host, joins=joins: net.start(host, [*joins.values()]))
+            net.after(chance.uniform(0, 1.0), partial(net.start, host, [*joins.values()]))
 
 
 def _trouble(net: Net, chance: random.Random, *, mild: bool) -> None:
