@@ -50,8 +50,8 @@ def named_blobs(body: bytes) -> Sequence[NamedBlob]:
 def _described(descriptors: Sequence[object]) -> Iterator[NamedBlob]:
     for descriptor in descriptors:
         match descriptor:
-            case {"mediaType": str(media_type), "digest": str(text), "size": int(size)}:
-                foreign = "urls" in descriptor or any(word in media_type for word in _FOREIGN)
+            case {"mediaType": str(media_type), "digest": str(text), "size": int(size), **others}:
+                foreign = "urls" in others or any(word in media_type for word in _FOREIGN)
                 if foreign or not 0 <= size <= MAX_SIZE:
                     continue
                 try:
