@@ -16,8 +16,17 @@ if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
 
 T = TypeVar("T")
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_PRIMARY_CODE = 0xFF
+"""Bits of an extended result code that hold the primary one (sqlite.org/rescode.html)."""
+
 Migration = Callable[["Tables"], None]
 """Changes the schema from one version to the next."""
+
+
+class Damaged(StartError):
+    """The file is not what SQLite wrote."""
 
 
 class Database:
@@ -26,11 +35,18 @@ class Database:
     ``migrations`` is append-only: a file at version ``n`` (``PRAGMA user_version``) gets those
     after the n-th, each in one transaction with its number. A file of a newer version is refused
     with `StartError`, untouched. SQLite's own errors are `NoSpace` when the disk is full, else
-    `Unavailable`; while opening they are `StartError`.
+    `Unavailable`; while opening they are `StartError`, of a file that is broken `Damaged`.
+
+    ``durable``: a write that has returned survives a power failure (``synchronous = FULL``), every
+    page is checked at the start, and no other process may use the file meanwhile. Otherwise a power
+    failure may undo the last writes.
     """
 
-    def __init__(self, path: Path | None, migrations: Sequence[Migration]) -> None:
+    def __init__(
+        self, path: Path | None, migrations: Sequence[Migration], *, durable: bool = False
+    ) -> None:
         self._path = path
+        self._durable = durable
         self._migrations = migrations
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._tables: Tables | None = None
@@ -103,19 +119,30 @@ class Database:
                     self._name, isolation_level=None, check_same_thread=False
                 )
                 stack.callback(connection.close)
+                if self._durable:
+                    # Without shared memory, which a full disk could not back.
+                    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 version = int(connection.execute("PRAGMA user_version").fetchone()[0])
                 self._refuse_newer(version)
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+                if self._durable:
+                    self._check_pages(connection)
                 self._tables = Tables(connection)
                 self._migrate(version)
                 stack.pop_all()
         except (sqlite3.Error, Unavailable) as error:
             self._tables = None
-            raise StartError(
+            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+            raise (Damaged if code in _DAMAGED else StartError)(
                 f"cannot use the database {self._name}: {error}; if it is damaged, remove it or "
                 "choose another --data-dir"
             ) from error
+
+    def _check_pages(self, connection: sqlite3.Connection) -> None:
+        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if found != "ok":
+            raise Damaged(f"the database {self._name} is damaged: {found}")
 
     def _refuse_newer(self, version: int) -> None:
         if version > len(self._migrations):
