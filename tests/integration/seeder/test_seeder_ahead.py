@@ -143,13 +143,14 @@ async def test_few_blobs_are_fetched_at_a_time_in_order(seeder: Seeder) -> None:
     for number in range(6):
         hold(seeder.source(number))
     seeder.note(*range(6))
-    for number in range(MOST_AT_ONCE):
+    begun = list(range(MOST_AT_ONCE))
+    for number in begun:
         await seeder.source(number).until(sent(MIB))
     await some_turns()
-    assert [number for number in range(6) if seeder.source(number).opened] == [0, 1, 2]
-    seeder.source(1).may_send.set()
-    await seeder.source(3).until(sent(MIB))
-    assert not seeder.source(4).opened
+    assert [number for number in range(6) if seeder.source(number).opened] == begun
+    seeder.source(begun[-1]).may_send.set()
+    await seeder.source(begun[-1] + 1).until(sent(MIB))
+    assert not seeder.source(begun[-1] + 2).opened
     for number in range(6):
         seeder.source(number).may_send.set()
     await seeder.until_cached(*range(6))
@@ -283,7 +284,7 @@ async def test_stopping_ends_what_is_under_way_and_what_waits(tmp_path: Path) ->
             for number in range(4):
                 hold(seeder.source(number), moment * MIB)
             seeder.note(*range(4))
-            await seeder.source(2).until(lambda source: len(source.opened) == 1)
+            await seeder.source(0).until(lambda source: len(source.opened) == 1)
             await seeder.prefetcher.aclose()
         await asyncio.sleep(0)
         assert [seeder.source(number).live for number in range(4)] == [0] * 4
