@@ -4,6 +4,7 @@
 ``parser``         arguments and their help texts, made from the table of options
 ``run``            a node until a signal stops it; ``logs`` its lines
 ``status``         one screen about a running node
+``keys``           the cluster key file
 ``demo``           three nodes and a registry on this machine; ``demo_registry``, ``demo_image``,
                    ``demo_node`` and ``demo_report`` are its parts
 

@@ -46,6 +46,10 @@ def _run_command(argv: Sequence[str] | None) -> int:
             from eagle_node.cli.demo import demo
 
             return demo(arguments)
+        case "keys":
+            from eagle_node.cli.keys import keys
+
+            return keys(arguments)
         case _:
             from eagle_node import __version__
 

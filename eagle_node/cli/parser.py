@@ -70,12 +70,14 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
             ("run", texts.RUN),
             ("status", texts.STATUS),
             ("demo", texts.DEMO),
+            ("keys", texts.KEYS),
             ("version", texts.VERSION),
         )
     }
     _fill_run(commands["run"])
     _fill_status(commands["status"])
     _fill_demo(commands["demo"])
+    _fill_keys(commands["keys"])
     return parser, commands
 
 
@@ -137,6 +139,24 @@ def _fill_demo(parser: Parser) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="keep the directory with the nodes' data and logs"
     )
+
+
+def _fill_keys(parser: Parser) -> None:
+    adder = parser.add_subparsers(
+        dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser
+    )
+    for name, text in texts.KEY_ACTIONS.items():
+        action = adder.add_parser(name, help=text.summary, text=text)
+        action.add_argument("file", metavar="FILE", help="the cluster key file")
+        if name in ("use", "remove"):
+            action.add_argument("key", metavar="KEY", help="its id, or how that begins")
+        if name == "add":
+            action.add_argument(
+                "--from",
+                dest="source",
+                metavar="FILE",
+                help="add the keys of this file (default: make a new key)",
+            )
 
 
 def _node_count(text: str) -> int:

@@ -81,4 +81,44 @@ once, check every byte, and show where the bytes came from. Nothing is left behi
 """,
 )
 
+KEYS = Text(
+    summary="make and change the cluster key",
+    description="""\
+Manage the cluster key file. Its first key is in use: it seals gossip and signs certificates. All of
+its keys are accepted.
+""",
+    epilog=f"""\
+to change the key without an outage:
+  eagle-node keys add FILE           on one node; then, with its file as OTHER, on all others:
+  eagle-node keys add FILE --from OTHER
+  eagle-node keys use FILE KEY       on every node, once all accept the new key
+  eagle-node keys remove FILE KEY    the old one, on every node, once all use the new key
+  Gossip follows the file within seconds; TLS and the swarm take new keys when a node restarts, so
+  restart the nodes one after the other between the steps.
+
+{EXIT_CODES}""",
+)
+
+KEY_ACTIONS = {
+    "generate": Text(
+        summary="make a file with a new key",
+        description="Make a file with a new random key. A file that is there is never replaced.\n",
+    ),
+    "list": Text(
+        summary="show the keys' ids",
+        description="Show the ids of a file's keys, the one in use first. An id tells no secret.\n",
+    ),
+    "add": Text(
+        summary="accept one more key", description="Accept one more key, without using it.\n"
+    ),
+    "use": Text(
+        summary="put one of the keys to use",
+        description="Put one of the keys to use; the others are still accepted.\n",
+    ),
+    "remove": Text(
+        summary="accept a key no longer", description="Remove a key that is not in use.\n"
+    ),
+}
+"""What `KEYS` can do, by name."""
+
 VERSION = Text(summary="print the version", description="Print the version.\n")
