@@ -2,9 +2,10 @@
 
 ::
 
-    lease granted ─► service ─► probe      does somebody else answer for it?
-                        ├► addresses       kernel's table, by netlink
-                        └► announcer       neighbours learn the new place at once
+    lease granted, renewed, lost ─► service
+                                      ├► sockets   probe: does somebody else answer for it?
+                                      ├► netlink   the kernel's table
+                                      └► sockets   announcements: neighbours learn the new place
 
 What bounds two holders is the kernel, not this process: the address is added with a lifetime that
 ends before the lease does, and each renewal extends it. A process that is killed, stopped (SIGSTOP)
@@ -14,6 +15,5 @@ or stuck renews nothing, so the kernel takes the address away in time by itself.
 ``wire``       ARP and neighbour discovery packets (RFC 826, 5227, 4861), no IO
 ``placement``  which interface the address belongs to, a pure function
 ``netlink``    the kernel's address table (pyroute2)
-``sockets``    raw sockets for probe and announcement
-``privilege``  whether this process may do any of it
+``sockets``    raw sockets for probes and announcements
 """
