@@ -25,7 +25,8 @@ from eagle_node.metrics.instruments import Source
 
 _HELD_BACK = 1
 """Bytes that are kept from readers until the digest is verified: without them no body ends."""
-_HASH_CHUNK = 1 << 20
+_HASH_CHUNK = 256 << 10
+"""Bytes that are read and hashed at a time: they stay in a core's second-level cache."""
 _NEXT = 2
 """Segments ahead of each reader that count as urgent."""
 
@@ -161,12 +162,13 @@ class Arrival:
     async def verify(self) -> None:
         """Hash the blob as it becomes contiguous; ends when it is VERIFIED or FAILED."""
         digest = hashlib.sha256()
+        chunk = memoryview(bytearray(_HASH_CHUNK))
         for segment in self.layout.segments:
             while segment.index not in self.have:
                 if self.phase is not Phase.ARRIVING:
                     return
                 await self.changed()
-            await asyncio.to_thread(self._hash, segment.index, digest)
+            await asyncio.to_thread(self._hash, segment.index, digest, chunk)
         found = f"sha256:{digest.hexdigest()}"
         if self.phase is not Phase.ARRIVING:
             return
@@ -187,11 +189,11 @@ class Arrival:
             if segment.index not in self.have:
                 yield segment.index
 
-    def _hash(self, index: int, digest: hashlib._Hash) -> None:
+    def _hash(self, index: int, digest: hashlib._Hash, chunk: memoryview) -> None:
         try:
-            with self.directory.segment(index).open("rb") as file:
-                while chunk := file.read(_HASH_CHUNK):
-                    digest.update(chunk)
+            with self.directory.segment(index).open("rb", buffering=0) as file:
+                while count := file.readinto(chunk):
+                    digest.update(chunk[:count])
         except OSError as error:
             raise Unavailable(f"cannot read back {self.directory.path}: {error}") from error
 

@@ -133,11 +133,16 @@ class Swarm:
         return len(self._handles)
 
     def seed(self, torrent: SegmentTorrent, directory: Path) -> None:
-        """Offer a segment whose file is whole; pieces are verified again as they are first read."""
+        """Offer a segment whose file is whole.
+
+        Unless this process has just hashed it, pieces are verified again as they are first read.
+        """
         if torrent.info_hash in self._handles:
             return
         parameters = self._parameters(torrent.metainfo, directory)
         parameters.flags |= lt.torrent_flags.seed_mode
+        if torrent.hashed_here:
+            parameters.verified_pieces = [True] * parameters.ti.num_pieces()
         parameters.flags &= ~lt.torrent_flags.update_subscribe
         self._add(torrent.info_hash, parameters)
 

@@ -6,7 +6,7 @@ The same bytes give the same metainfo on every node, so any holder can make it a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import libtorrent as lt
@@ -30,6 +30,8 @@ class SegmentTorrent:
     metainfo: bytes
     """Bencoded, without announce keys."""
     info_hash: InfoHash
+    hashed_here: bool = field(default=False, compare=False)
+    """Made by this process from the file's own bytes: to offer it they need not be hashed again."""
 
     @property
     def name(self) -> str:
@@ -56,7 +58,7 @@ def make_torrent(
         raise Unavailable(f"cannot hash {directory.segment(segment.index)}: {error}") from error
     made: Any = creator.generate()
     content: Any = {key: made[key] for key in _KEYS & made.keys()}
-    return _torrent(directory.digest, segment, lt.bencode(content))
+    return replace(_torrent(directory.digest, segment, lt.bencode(content)), hashed_here=True)
 
 
 def make_whole_torrent(

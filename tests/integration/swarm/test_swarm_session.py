@@ -22,7 +22,7 @@ from eagle_node.swarm.events import (
 )
 from eagle_node.swarm.governor import GOVERN_INTERVAL_S, Governor
 from eagle_node.swarm.session import Swarm
-from eagle_node.swarm.torrents import SegmentTorrent
+from eagle_node.swarm.torrents import SegmentTorrent, parse_torrent
 from tests.integration.swarm.liar import lie
 from tests.integration.swarm.rig import (
     LOOPBACK,
@@ -107,14 +107,28 @@ async def test_wrong_pieces_never_become_a_finished_torrent(
 async def test_a_seed_whose_file_was_altered_gives_no_wrong_bytes(
     holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
-    """Pieces are verified as they are first read: the altered one is not sent."""
+    """Pieces that an earlier process hashed are verified as they are first read, and not sent."""
     (torrent,) = await torrents_of(holder, content(200_000))
-    path = blob_directory(holder.root, torrent.digest).segment(0)
-    await asyncio.to_thread(alter, path)
+    directory = blob_directory(holder.root, torrent.digest)
+    await asyncio.to_thread(alter, directory.segment(0))
+    holder.swarm.remove(torrent.info_hash)
+    kept = parse_torrent(torrent.metainfo, torrent.digest, torrent.segment)
+    holder.swarm.seed(kept, directory.path)
     _, events = fetch(swarm, [torrent], tmp_path, holder)
     with pytest.raises(TimeoutError):
         await events.until(TorrentFinished, timeout_s=2.0)
     assert not any(isinstance(event, PieceRejected) for event in events.seen)
+
+
+async def test_what_this_process_has_hashed_is_sent_without_hashing_it_again(
+    holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
+    """A file that changes in between is found out by the receiver, piece by piece."""
+    (torrent,) = await torrents_of(holder, content(200_000))
+    await asyncio.to_thread(alter, blob_directory(holder.root, torrent.digest).segment(0))
+    _, events = fetch(swarm, [torrent], tmp_path, holder)
+    await events.until(PieceRejected)
+    assert not any(isinstance(event, TorrentFinished) for event in events.seen)
 
 
 def alter(path: Path) -> None:
