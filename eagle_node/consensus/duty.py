@@ -24,6 +24,7 @@ from eagle_node.consensus.records import (
     Configuration,
     Configure,
     Grant,
+    LeaseRecord,
     MemberId,
     RaiseRank,
     Registry,
@@ -89,7 +90,11 @@ class Duty:
         )
         for held in beat.released:
             record = lease_record(registry, held.lease)
-            if record.holder == node and held.epoch >= record.epoch:
+            if (
+                record.holder == node
+                and held.epoch >= record.epoch
+                and not self.clock.is_released(record)
+            ):
                 self.clock.release(record)
                 self._shy[(node, role_of(held.lease))] = now + _SHY_S
         self.clock.renew(registry, node, now)
@@ -111,9 +116,17 @@ class Duty:
         counts = dict(self._wanted.under(registry))
         if self._fresh and now < self._since + self._timing.lease_s:
             counts.pop(VIP, None)
+        usable = [
+            replace(record, holder=None) if self.clock.is_released(record) else record
+            for record in registry.leases
+        ]
+        changes = plan_leases(usable, present, counts)
+        nodes = {each.node_id for each in present}
+        records = [lease_record(registry, change.lease) for change in changes]
+        self.clock.let_go(record for record in records if record.holder in nodes)
         due: list[Command] = []
-        for change in plan_leases(registry.leases, present, counts):
-            due += self._change(change, registry, {each.node_id for each in present}, now)
+        for change, record in zip(changes, records, strict=True):
+            due += self._change(change, record, now)
         rank = max(1, len(self.attached)).bit_length() - 1
         if rank > registry.rank and self._under_way.get("") != rank:
             self._under_way[""] = rank
@@ -195,12 +208,7 @@ class Duty:
                 shy = {role for (n, role), until in self._shy.items() if n == node and now < until}
                 yield replace(each, never=each.never | shy, pinned=each.pinned - shy)
 
-    def _change(
-        self, change: Assignment, registry: Registry, present: set[NodeId], now: float
-    ) -> list[Command]:
-        record = lease_record(registry, change.lease)
-        if record.holder in present:
-            self.clock.let_go(record)
+    def _change(self, change: Assignment, record: LeaseRecord, now: float) -> list[Command]:
         if change.lease in self._under_way or not self.clock.is_free(record, now):
             return []
         if change.holder is None:
@@ -276,7 +284,7 @@ class Duty:
                 rest = tuple(each for each in configuration.voters if each != voter)
                 return Configure(configuration=replace(configuration, voters=rest))
         if surplus:
-            heirs = sorted(target, key=lambda each: -leadership.progress[each].match)
+            heirs = sorted(target, key=lambda each: (-leadership.progress[each].match, each))
             return HandOver(target=heirs[0])
         return None
 

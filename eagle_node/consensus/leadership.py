@@ -51,7 +51,7 @@ class Leadership:
         others = {voter.member for voter in configuration.everyone} - {self.me}
         for member in self.progress.keys() - others:
             del self.progress[member]
-        for member in others - self.progress.keys():
+        for member in sorted(others - self.progress.keys()):
             self.progress[member] = Progress(next=last_index + 1, heard_at=now)
 
     def message_for(self, member: MemberId, log: Log, commit: int) -> Append | InstallSnapshot:

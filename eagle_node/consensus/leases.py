@@ -13,6 +13,7 @@ Why there are never two valid holders of one lease:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
@@ -127,16 +128,17 @@ class LeaseClock:
         """The holder has stopped using a lease, and takes no more answers for its epoch."""
         self._released[record.name] = record.epoch
 
-    def let_go(self, record: LeaseRecord) -> None:
-        """Renew a lease no more: it is to go elsewhere."""
-        self._leaving[record.name] = record.epoch
+    def let_go(self, records: Iterable[LeaseRecord]) -> None:
+        """Renew these leases no more, and all others again: they are to go elsewhere."""
+        self._leaving = {record.name: record.epoch for record in records}
 
     def is_leaving(self, record: LeaseRecord) -> bool:
         """Whether its holder is not to hold it any longer."""
-        return record.epoch in (
-            self._leaving.get(record.name, -1),
-            self._released.get(record.name, -1),
-        )
+        return self._leaving.get(record.name) == record.epoch or self.is_released(record)
+
+    def is_released(self, record: LeaseRecord) -> bool:
+        """Whether its holder has given it up."""
+        return self._released.get(record.name) == record.epoch
 
     def is_free(self, record: LeaseRecord, now: float) -> bool:
         """Whether no node can hold it validly."""
@@ -144,6 +146,6 @@ class LeaseClock:
 
     def free_at(self, record: LeaseRecord) -> float:
         """From when on nobody holds it validly, unless it is renewed."""
-        if record.holder is None or self._released.get(record.name) == record.epoch:
+        if record.holder is None or self.is_released(record):
             return float("-inf")
         return max(self._inherited, self._free_at.get(record.name, self._inherited))

@@ -201,7 +201,7 @@ class Raft:
             pre=pre,
             transfer=transfer,
         )
-        for member in self.configuration.voting - {self.me}:
+        for member in sorted(self.configuration.voting - {self.me}):
             self._send(member, request)
         self._count(now)
 

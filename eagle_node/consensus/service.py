@@ -125,6 +125,8 @@ class Consensus:
         self._asked: dict[object, asyncio.Future[Answered]] = {}
         self._watchers: list[Callable[[State], None]] = []
         self._state: State | None = None
+        self._held: Mapping[str, Holding] = {}
+        """As of the last event all of whose effects were carried out."""
         self._known: tuple[Candidate, ...] = ()
         self._tasks = TaskSet()
         self._stack = AsyncExitStack()
@@ -185,7 +187,8 @@ class Consensus:
 
     def held(self) -> Mapping[str, Holding]:
         """What this node holds now; ``until`` is in seconds of this service's clock."""
-        return self._node.held(self._clock()) if self._node is not None else {}
+        now = self._clock()
+        return {name: each for name, each in self._held.items() if now < each.until}
 
     def remaining_s(self, lease: str) -> float:
         """For how long this node holds a lease if nobody renews it; 0 when it does not."""
@@ -387,6 +390,7 @@ class Consensus:
         )
 
     def _notice(self) -> None:
+        self._held = self._node.held(self._clock()) if self._node is not None else {}
         state = self._observe()
         if state == self._state:
             return

@@ -112,14 +112,18 @@ def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
 
 
 def _is_choice(hint: Any) -> bool:
-    if not isinstance(hint, types.UnionType):
-        return False
-    members = [each for each in typing.get_args(hint) if each is not types.NoneType]
-    return len(members) > 1
+    return len(_alternatives(hint)) > 1
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """The members of a union but None; of anything else, nothing."""
+    if typing.get_origin(hint) not in (types.UnionType, typing.Union):
+        return ()
+    return tuple(each for each in typing.get_args(hint) if each is not types.NoneType)
 
 
 def _parse_tagged(body: bytes, hint: Any) -> Any:
-    members = typing.get_args(hint) or (hint,)
+    members = _alternatives(hint) or (hint,)
     return _guarded(body, hint, _choice(members))
 
 
@@ -131,6 +135,7 @@ def _guarded(body: bytes, hint: Any, reader: _Reader) -> Any:
         raise Malformed(f"not a {name}: {str(error)[:200]}") from error
 
 
+@functools.cache
 def _choice(members: tuple[Any, ...]) -> _Reader:
     readers = {member.__name__: _reader(member) for member in members}
 
@@ -149,8 +154,7 @@ def _reader(hint: Any) -> _Reader:
     """Turns parsed JSON into a value of the annotated kind."""
     if isinstance(hint, typing.NewType):
         return _reader(hint.__supertype__)
-    if isinstance(hint, types.UnionType):
-        members = tuple(each for each in typing.get_args(hint) if each is not types.NoneType)
+    if members := _alternatives(hint):
         inner = _reader(members[0]) if len(members) == 1 else _choice(members)
         if types.NoneType in typing.get_args(hint):
             return lambda value: None if value is None else inner(value)
