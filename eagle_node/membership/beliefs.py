@@ -127,6 +127,8 @@ class Beliefs:
                     update = Alive(member)
                 case State.LEFT:
                     update = Left(node_id, incarnation)
+                case State.DEAD if not self._is_live(node_id):
+                    update = Dead(node_id, incarnation)
                 case _:
                     update = Suspect(node_id, incarnation, (exchange.sender,))
             if node_id != self.own.node_id and self.table.get(node_id) is None:
@@ -166,6 +168,11 @@ class Beliefs:
         }
         assert suspects == self.suspicions.keys()
         assert self.own.node_id not in self.table.everybody
+
+    def _is_live(self, node_id: NodeId) -> bool:
+        """Whether a node is a member for us; this one always is."""
+        member = self.table.get(node_id)
+        return node_id == self.own.node_id or (member is not None and member.state.live)
 
     def _hear_of_self(self, update: Update) -> None:
         """Others' news of this node: refuted by a greater incarnation, which only it may choose."""
@@ -214,9 +221,10 @@ class Beliefs:
 
     def _suspect(self, suspect: Suspect, now: float) -> None:
         known = self.table.get(suspect.node_id)
-        if known is None or not known.state.live or suspect.incarnation < known.incarnation:
+        precedence = suspect.incarnation, State.SUSPECT
+        if known is None or precedence < known.precedence:
             return
-        if known.precedence == (suspect.incarnation, State.SUSPECT):
+        if precedence == known.precedence:
             suspicion = self.suspicions[suspect.node_id]
             if not suspicion.confirm(suspect.accusers):
                 return

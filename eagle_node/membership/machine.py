@@ -213,13 +213,16 @@ class Machine:
     def _tick(self) -> None:
         late_s = self._now - self._timers.next
         if late_s > self._timings.stall_s:
-            self._stood_still(late_s)
+            self._stood_still(late_s + self._timings.ack_timeout_s)
         for timer in self._timers.pop_due(self._now):
             self._turn(timer)
             self._settle()
 
     def _stood_still(self, seconds: float) -> None:
-        """Nothing was heard in that time, so nobody is to blame for silence within it."""
+        """Nothing was heard in that time, so nobody is to blame for silence within it.
+
+        What arrived meanwhile may still wait in the kernel: it gets an ack's time on top.
+        """
         self._health.worsen()
         self._timers.delay(seconds, lambda timer: not isinstance(timer, Turn))
         for suspicion in self._beliefs.suspicions.values():

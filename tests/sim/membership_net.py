@@ -329,10 +329,10 @@ class Net:
         for node_id, member in members.items():
             before = host.past.get(node_id)
             assert before is None or member.precedence >= before, f"{host.number} forgot {node_id}"
-            host.past[node_id] = member.precedence
             if member.state is State.LEFT and node_id != host.node_id:
                 owner = next(each for each in self.hosts if each.node_id == node_id)
                 assert any("leaves" in line for line in self.story), f"{owner.number} never left"
+        host.past = {node_id: member.precedence for node_id, member in members.items()}
 
 
 def _brief(change: Change) -> str:
