@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.layers import Layer, system_files, write_layer
+from tests.support.layers import Layer, system_files, write_layer, write_random_layer
 from tests.support.process import run
 from tests.support.registry import Registry
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+PLAIN_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Go's names (OCI image-spec, config.md) for the kernel's."""
@@ -88,6 +89,16 @@ def files_image(
     return _write_image(layout, layers)
 
 
+def random_image(layout: Path, layer_sizes: Sequence[int], *, seed: str = "a") -> Image:
+    """An image whose layers have exactly these sizes, whole tar blocks, and do not compress."""
+    _blobs(layout).mkdir(parents=True, exist_ok=True)
+    layers = [
+        write_random_layer(_blobs(layout), size=size, seed=f"{seed}-{number}")
+        for number, size in enumerate(layer_sizes)
+    ]
+    return _write_image(layout, layers, layer_type=PLAIN_LAYER_TYPE)
+
+
 def many_layers_image(
     layout: Path, *, count: int = 14, size: int = 10 << 20, seed: str = "many"
 ) -> Image:
@@ -124,7 +135,7 @@ async def push(image: Image, registry: Registry, repository: str, tag: str = "la
     return reference
 
 
-def _write_image(layout: Path, layers: Sequence[Layer]) -> Image:
+def _write_image(layout: Path, layers: Sequence[Layer], *, layer_type: str = LAYER_TYPE) -> Image:
     """Config, manifest and index over ``layers`` that are in the layout already."""
     config = _write_json(
         layout,
@@ -138,7 +149,7 @@ def _write_image(layout: Path, layers: Sequence[Layer]) -> Image:
         },
     )
     descriptors = tuple(
-        Descriptor(media_type=LAYER_TYPE, digest=layer.digest, size=layer.size) for layer in layers
+        Descriptor(media_type=layer_type, digest=layer.digest, size=layer.size) for layer in layers
     )
     manifest = _write_json(
         layout,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
 import stat
 import tarfile
 import zlib
@@ -22,6 +23,11 @@ GZIP = 16 + zlib.MAX_WBITS
 
 END_OF_ARCHIVE = bytes(2 * tarfile.BLOCKSIZE)
 """Two blocks of zeros (POSIX pax, ustar interchange format)."""
+
+SMALLEST_LAYER = 4 * tarfile.BLOCKSIZE
+"""Bytes: a header, a block of content, the end."""
+RANDOM_BLOCK = 64 << 20
+"""Bytes of random content before it repeats: a bound of memory and of time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,36 @@ def write_layer(
         size=sink.written,
         diff_id=f"sha256:{sink.plain.hexdigest()}",
     )
+
+
+def write_random_layer(blobs: Path, *, size: int, seed: str) -> Layer:
+    """An archive of one file, not compressed, of exactly ``size`` bytes (whole tar blocks).
+
+    The content repeats a random block under a counter, which nobody here compresses: quick to make,
+    the same for the same seed.
+    """
+    if size < SMALLEST_LAYER or size % tarfile.BLOCKSIZE:
+        raise ValueError(f"a layer of {size} bytes: not whole tar blocks, or under four of them")
+    header = tarfile.TarInfo(f"opt/{seed}")
+    header.size = missing = size - SMALLEST_LAYER + tarfile.BLOCKSIZE
+    block = random.Random(seed).randbytes(min(RANDOM_BLOCK, missing))
+    hasher, partial = hashlib.sha256(), blobs / "partial"
+    with partial.open("wb") as file:
+
+        def write(data: bytes) -> None:
+            hasher.update(data)
+            file.write(data)
+
+        write(header.tobuf(tarfile.PAX_FORMAT))
+        for number in itertools.count():
+            write((number.to_bytes(8, "big") + block[8:])[:missing])
+            missing -= min(missing, len(block))
+            if not missing:
+                break
+        write(END_OF_ARCHIVE)
+    partial.rename(blobs / hasher.hexdigest())
+    digest = f"sha256:{hasher.hexdigest()}"
+    return Layer(digest=digest, size=size, diff_id=digest)
 
 
 class _GzipSink:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,13 +22,17 @@ address = "{socket}"
 SNAPSHOTTER = "native"
 """Copies files, so it works on every file system; overlayfs does not stack on itself."""
 
+CONTENT = "io.containerd.content.v1.content"
+"""The content store's directory below the root: ``blobs/sha256/HEX`` and ``ingest/KEY/data``."""
+
 
 class Containerd:
     """A running containerd."""
 
-    def __init__(self, socket: Path, hosts: Path, namespace: str | None) -> None:
+    def __init__(self, directory: Path, socket: Path, namespace: str | None) -> None:
         self._socket = socket
-        self._hosts = hosts
+        self._hosts = directory / "hosts"
+        self._store = directory / "root" / CONTENT
         self._namespace = namespace
 
     async def is_up(self) -> bool:
@@ -46,6 +51,24 @@ class Containerd:
             return line.split()[2]
         raise CommandFailed(f"containerd does not list {reference} after pulling it")
 
+    async def fetch(self, reference: str, *, timeout: float = 300) -> None:
+        """Pull manifest, config and layers into the content store, and unpack nothing."""
+        fetch = ["content", "fetch", "--hosts-dir", str(self._hosts), reference]
+        await self._ctr(*fetch, timeout=timeout)
+
+    def received(self) -> int:
+        """Bytes in the content store's files, those of unfinished blobs included."""
+        files = [*self._store.glob("blobs/sha256/*"), *self._store.glob("ingest/*/data")]
+        return sum(_size(file) for file in files)
+
+    def stored(self) -> frozenset[str]:
+        """Digests of the content store's blobs, computed from their bytes."""
+        found = set()
+        for path in self._store.glob("blobs/sha256/*"):
+            with path.open("rb") as file:
+                found.add(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+        return frozenset(found)
+
     async def content(self) -> frozenset[str]:
         """Digests of all blobs and manifests in the content store."""
         return frozenset((await self._ctr("content", "ls", "--quiet")).split())
@@ -54,9 +77,10 @@ class Containerd:
         """Run the command of a pulled image in a container to its end; fails unless status 0."""
         await self._ctr("run", "--rm", "--snapshotter", SNAPSHOTTER, reference, self._socket.stem)
 
-    async def _ctr(self, *arguments: str) -> str:
+    async def _ctr(self, *arguments: str, timeout: float = 300) -> str:
         argv = ["ctr", "--address", str(self._socket), *arguments]
-        return (await run(argv, namespace=self._namespace, env=OFFLINE, timeout=300)).stdout
+        done = await run(argv, namespace=self._namespace, env=OFFLINE, timeout=timeout)
+        return done.stdout
 
 
 @asynccontextmanager
@@ -67,7 +91,7 @@ async def containerd(
     with short_directory() as sockets:
         socket = sockets / "containerd.sock"
         config = _write_config(directory, socket, routes)
-        client = Containerd(socket, directory / "hosts", namespace)
+        client = Containerd(directory, socket, namespace)
         async with running(
             ["containerd", "--config", str(config)],
             log=directory / "containerd.log",
@@ -89,3 +113,11 @@ def _write_config(directory: Path, socket: Path, routes: Sequence[Route]) -> Pat
     config = directory / "config.toml"
     config.write_text(CONFIG.format(directory=directory, socket=socket))
     return config
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; none when it was renamed meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
