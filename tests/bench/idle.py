@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.bench import interrupts
 from tests.bench.report import Limit, Report, cpu_seconds, emit, parser, resident_mib, thread_count
 from tests.support.node import eagle_node
 from tests.support.process import Process, running
@@ -27,7 +28,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=20.0, help="how long to watch")
     arguments.add_argument("--settle", type=float, default=5.0, help="seconds to wait before")
     options = arguments.parse_args()
-    report = asyncio.run(_measure(options.settle, options.seconds))
+    report = interrupts.run(_measure(options.settle, options.seconds))
     result = report.result
     rows = [
         ["libraries alone", f"{report.limit.value:.1f}", "", ""],

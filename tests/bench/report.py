@@ -67,6 +67,39 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def group_cpu_seconds(leader: int) -> float:
+    """The same of every process in a process group, and of those that it has reaped."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[2]) == leader:
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int) -> Mapping[str, float]:
+    """Every size of ``/proc/PID/status``, MiB: ``VmRSS``, ``VmHWM``, ``RssAnon``, ``RssFile`` …"""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {
+        name: int(value.split()[0]) / 1024
+        for name, _, value in (line.partition(":") for line in lines)
+        if value.endswith(" kB")
+    }
+
+
+def peak_rss_mib(pid: int) -> float:
+    """The most memory that was resident since the start or `reset_peak_rss`, MiB."""
+    return memory_mib(pid)["VmHWM"]
+
+
+def reset_peak_rss(pid: int) -> None:
+    """Let the peak start anew from what is resident now (proc(5), ``clear_refs``)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def resident_mib(pid: int) -> float:
     """Resident memory of a process, MiB."""
     return (

@@ -8,12 +8,12 @@ host; the ratio is that of the median times. Nobody else holds the blob, so the 
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.bench import interrupts
 from tests.bench.report import Limit, Report, emit, parser
 from tests.support import http
 from tests.support.images import files_image, push
@@ -35,7 +35,7 @@ def main() -> None:
     arguments.add_argument("--size", type=int, default=64, help="MiB of the blob")
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
-    rounds = asyncio.run(_measure(options.rate * MBIT, options.size * MIB, options.rounds))
+    rounds = interrupts.run(_measure(options.rate * MBIT, options.size * MIB, options.rounds))
     rows = [
         [
             str(number),

@@ -13,6 +13,8 @@ SMALL = {
     "hit": ["--size", "4", "--rounds", "1"],
     "single": ["--size", "2", "--rounds", "1", "--rate", "200"],
     "idle": ["--seconds", "0.5", "--settle", "0"],
+    "pair": ["--size", "4", "--rounds", "1"],
+    "memory": ["--size", "4", "--settle", "0"],
 }
 
 
