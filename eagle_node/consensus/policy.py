@@ -154,7 +154,8 @@ def _plan_role(
 
 def _make_room(keep: dict[str, NodeId], missing: int, pinned: Collection[NodeId]) -> None:
     """Give up ``missing`` slots of nodes that are not pinned."""
-    for name in [name for name, node in sorted(keep.items()) if node not in pinned][:missing]:
+    loose = [name for name, node in sorted(keep.items()) if node not in pinned]
+    for name in loose[: max(0, missing)]:
         del keep[name]
 
 

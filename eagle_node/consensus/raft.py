@@ -239,7 +239,7 @@ class Raft:
     def _asked_for_vote(self, sender: MemberId, request: RequestVote, now: float) -> None:
         loyal = self.role is Role.LEADER or now < self._loyal_until
         if request.term < self.term or (loyal and not request.transfer):
-            self._answer_vote(sender, granted=False, pre=request.pre, now=now)
+            self._answer_vote(sender, request, granted=False, now=now)
             return
         current = (request.last_term, request.last_index) >= (
             self.log.last_term,
@@ -247,7 +247,7 @@ class Raft:
         )
         if request.pre:
             granted = current and request.term > self.term
-            self._answer_vote(sender, granted=granted, pre=True, now=now)
+            self._answer_vote(sender, request, granted=granted, now=now)
             return
         if request.term > self.term:
             self._follow(request.term, None, now)
@@ -255,12 +255,17 @@ class Raft:
         if granted:
             self.vote = sender
             self._deadline = now + self._patience_s()
-        self._answer_vote(sender, granted=granted, pre=False, now=now)
+        self._answer_vote(sender, request, granted=granted, now=now)
 
-    def _answer_vote(self, sender: MemberId, *, granted: bool, pre: bool, now: float) -> None:
-        term = self.term + 1 if pre and granted else self.term
+    def _answer_vote(
+        self, sender: MemberId, request: RequestVote, *, granted: bool, now: float
+    ) -> None:
+        """A promise is of the term that was asked for, which may be well above this member's."""
+        term = request.term if request.pre and granted else self.term
         silence_s = max(0.0, now - self.contact_at)
-        self._send(sender, VoteReply(term=term, granted=granted, pre=pre, silence_s=silence_s))
+        self._send(
+            sender, VoteReply(term=term, granted=granted, pre=request.pre, silence_s=silence_s)
+        )
 
     def _voted(self, sender: MemberId, reply: VoteReply, now: float) -> None:
         wanted = self.term + 1 if self.role is Role.PRE_CANDIDATE else self.term
