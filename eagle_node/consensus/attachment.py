@@ -40,8 +40,7 @@ class Attachment:
     def follow(self, lineage: Lineage | None, leader: Voter | None, now: float) -> None:
         """Go over to a cluster; leases of another one are given up."""
         if self.following is None or lineage is None or lineage.cluster != self.following.cluster:
-            self.holdings.release_all()
-            self.holdings.forget_sent()
+            self.holdings.reset()
             self.view = None
             self.led_at = now
             self._granted = 0

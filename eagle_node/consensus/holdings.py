@@ -29,6 +29,9 @@ class Holdings:
         self._held: dict[str, Holding] = {}
         self._sent: dict[int, float] = {}
         self._released: dict[str, int] = {}
+        """To be told to the leader until the lease is granted anew."""
+        self._floors: dict[str, int] = {}
+        """Epochs up to which answers, which may be late, are not taken."""
         self.epoch_seen = 0
 
     def sent(self, sequence: int, now: float) -> None:
@@ -37,9 +40,12 @@ class Holdings:
         for old in [each for each, at in self._sent.items() if at < now - self._timing.lease_s]:
             del self._sent[old]
 
-    def forget_sent(self) -> None:
-        """Take no answers to beats sent so far: another cluster is to be followed."""
+    def reset(self) -> None:
+        """Another cluster is followed: what was held, and answers that are under way, are void."""
+        self._held.clear()
         self._sent.clear()
+        self._released.clear()
+        self._floors.clear()
 
     def answered(self, reply: BeatReply) -> float | None:
         """Take over what the leader confirmed; when its beat was sent, None if that is too long
@@ -52,7 +58,7 @@ class Holdings:
             self.epoch_seen = max(self.epoch_seen, held.epoch)
             known = self._held.get(held.lease)
             newest = (known.epoch, known.until) if known is not None else (0, 0.0)
-            fresh = held.epoch > self._released.get(held.lease, -1)
+            fresh = held.epoch > self._floors.get(held.lease, -1)
             if fresh and (held.epoch, until) > newest:
                 self._held[held.lease] = Holding(lease=held.lease, epoch=held.epoch, until=until)
         return sent_at
@@ -69,7 +75,7 @@ class Holdings:
         """Give a lease up, for good: a later answer for this epoch changes nothing."""
         holding = self._held.pop(lease, None)
         if holding is not None:
-            self._released[lease] = max(holding.epoch, self._released.get(lease, 0))
+            self._released[lease] = self._floors[lease] = holding.epoch
 
     def release_all(self) -> None:
         """Give everything up."""
@@ -77,11 +83,14 @@ class Holdings:
             self.release(lease)
 
     def seen(self, leases: tuple[LeaseRecord, ...]) -> None:
-        """The registry as the leader told it: what is somebody else's needs no release any more."""
+        """The registry as the leader told it: former epochs are over, their release is known."""
         for record in leases:
             self.epoch_seen = max(self.epoch_seen, record.epoch)
+            self._floors[record.name] = max(self._floors.get(record.name, -1), record.epoch - 1)
             if self._released.get(record.name, record.epoch) < record.epoch:
-                self._released.pop(record.name)
+                del self._released[record.name]
+            if (held := self._held.get(record.name)) is not None and held.epoch < record.epoch:
+                del self._held[record.name]
 
     def released(self) -> tuple[Held, ...]:
         """To be told to the leader."""
