@@ -12,7 +12,9 @@ PYTHON ?=
 STAMP := $(VENV)/stamp
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
 TEST_PACKAGES := $(shell sed 's/\#.*//' packaging/apt/test.txt)
-BENCHES := hit idle single memory pair wave
+BENCHES := hit idle single memory pair gossip wave
+FUZZES := gossip
+FUZZ_S ?= 60
 PYTEST := $(AS_ROOT) $(BIN)/python -m pytest -o tmp_path_retention_policy=failed
 
 .PHONY: help
@@ -46,6 +48,12 @@ format: $(STAMP) ## rewrite the sources in the house's format
 .PHONY: bench
 bench: $(STAMP) test-tools ## all benchmarks, one after the other
 	@for name in $(BENCHES); do echo "== $$name"; $(AS_ROOT) $(BIN)/python -m tests.bench.$$name; done
+
+.PHONY: fuzz
+fuzz: $(STAMP) ## the fuzz targets with atheris, FUZZ_S seconds each (default: 60)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target build/fuzz atheris
+	@for name in $(FUZZES); do echo "== $$name"; \
+		PYTHONPATH=build/fuzz $(BIN)/python -m tests.fuzz.$$name -max_total_time=$(FUZZ_S); done
 
 .PHONY: lock
 lock: $(STAMP) ## requirements.lock anew, for the dependencies in pyproject.toml

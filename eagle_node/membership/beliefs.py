@@ -117,8 +117,10 @@ class Beliefs:
         """Take in another member's table.
 
         Who is dead there and alive here is suspected, no more: it gets to refute before anybody
-        here loses it, as after a partition, when each half has buried the other.
+        here loses it, as after a partition, when each half has buried the other. A node that knew
+        nobody has nobody to tell: those who told it know already.
         """
+        newcomer = not self.table.live_count
         for member in exchange.members:
             node_id, incarnation = member.node_id, member.incarnation
             update: Update
@@ -134,6 +136,8 @@ class Beliefs:
             if node_id != self.own.node_id and self.table.get(node_id) is None:
                 self._first_heard(member, now)
             self.hear(update, now)
+            if newcomer and node_id != self.own.node_id:
+                self.rumours.drop(node_id)
 
     def told(self) -> tuple[Member, ...]:
         """This node's table as it tells it in a push-pull, itself first."""

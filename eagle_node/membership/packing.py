@@ -128,3 +128,8 @@ def pack_address(address: Address) -> bytes:
     except OSError as error:
         raise ValueError(f"{address} is not an IP address and a port") from error
     return bytes((tag,)) + packed + _U16.pack(address.port)
+
+
+def canonical(address: Address) -> Address:
+    """``address`` as it comes out of a message: IP literals have several spellings."""
+    return Reader(pack_address(address)).address()

@@ -44,8 +44,12 @@ async def dial(address: Address, offer: Exchange, seal: Seal, count: Count) -> E
                 return _decoded(seal.open(await _read(reader, count), _ANSWER + ours))
             finally:
                 writer.close()
-    except (OSError, EOFError, TimeoutError, UnicodeError) as error:
-        reason = str(error) or type(error).__name__
+    except EOFError as error:
+        raise Unavailable(
+            f"{address} closes the connection: its cluster key or the name of its cluster differs"
+        ) from error
+    except (OSError, TimeoutError, UnicodeError) as error:
+        reason = str(error) or f"nothing heard for {_TIMEOUT_S:g} s"
         raise Unavailable(f"no member answers at {address}: {reason}") from error
 
 

@@ -32,7 +32,7 @@ from eagle_node.membership.events import (
 from eagle_node.membership.machine import Machine
 from eagle_node.membership.member import Member
 from eagle_node.membership.meta import Meta
-from eagle_node.membership.packing import Malformed
+from eagle_node.membership.packing import Malformed, canonical
 from eagle_node.membership.pushpull import answer, dial
 from eagle_node.membership.seal import Foreign, Reason, Seal
 from eagle_node.membership.timings import Timings
@@ -81,6 +81,7 @@ class Membership:
         self._incarnation = incarnation
         self._timings = timings or Timings()
         self._clock = clock
+        self.metrics = metrics
         self._seal = Seal(cluster, keys)
         self._account = Account(metrics, cluster)
         self._tasks = TaskSet()
@@ -97,7 +98,7 @@ class Membership:
         chance = random.SystemRandom()
         own = Member(
             node_id=self._node_id,
-            address=Address(self._host, self._endpoint.address.port),
+            address=canonical(Address(self._host, self._endpoint.address.port)),
             incarnation=self._incarnation,
             meta=self._meta,
         )

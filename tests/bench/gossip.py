@@ -146,7 +146,7 @@ def _simulate(count: int, seconds: float) -> dict[str, float]:
         told = Exchange(teller.node_id, 0, members)
         net.step(host, ExchangeArrived(told, None))
         net.step(host, ContactsSet(frozenset()))
-    net.run(5)
+    net.run(Timings().exchange_interval_s)  # the first push-pulls of nodes that start together
     net.measure, net.sent = True, 0
     started = time.process_time()
     net.run(seconds)

@@ -2,7 +2,7 @@
 
     python -m tests.bench.gossip_member NUMBER HOST PORT JOIN [--burn]
 
-Each line is a JSON object with ``at``, the machine's monotonic time: a change of the view, or once a
+Each line is a JSON object with ``at``, the monotonic time: a change of the view, or once a
 second what was sent, received and computed so far. With ``--burn`` a thread computes all the time.
 """
 

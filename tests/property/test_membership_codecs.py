@@ -18,7 +18,7 @@ from eagle_node.membership.member import (
     Suspect,
 )
 from eagle_node.membership.meta import MAX_META, Meta, decode_meta, encode_meta
-from eagle_node.membership.packing import Malformed
+from eagle_node.membership.packing import Malformed, canonical
 from eagle_node.membership.rumours import RumourQueue
 from eagle_node.membership.seal import OVERHEAD, Foreign, Seal
 from eagle_node.membership.wire import (
@@ -43,14 +43,7 @@ from eagle_node.trust.key import ClusterKey
 node_ids = st.binary(min_size=16, max_size=16).map(lambda data: NodeId(data.hex()))
 nonces = st.integers(0, (1 << 64) - 1)
 incarnations = st.integers(0, MAX_INCARNATION)
-addresses = st.builds(
-    Address,
-    st.one_of(
-        st.ip_addresses(v=4).map(str),
-        st.ip_addresses(v=6).filter(lambda ip: ip.ipv4_mapped is None).map(str),
-    ),
-    st.integers(1, 65535),
-)
+addresses = st.builds(Address, st.ip_addresses().map(str), st.integers(1, 65535)).map(canonical)
 words = st.text(st.characters(codec="utf-8"), max_size=12)
 names = st.lists(words, max_size=3).map(tuple)
 metas = st.builds(

@@ -33,7 +33,7 @@ from eagle_node.membership.machine import Machine
 from eagle_node.membership.member import Member, State
 from eagle_node.membership.meta import Meta
 from eagle_node.membership.timings import Timings
-from eagle_node.membership.wire import Packet, decode_packet, encode_packet
+from eagle_node.membership.wire import Packet, decode_packet, encode_exchange, encode_packet
 from eagle_node.runtime.sockets import Address
 
 _DIAL_S = 2.0
@@ -112,14 +112,21 @@ class Net:
         self._at[address] = host
         return host
 
-    def start(self, host: Host, joins: Sequence[Host] = (), *, counted: bool = True) -> None:
+    def start(
+        self,
+        host: Host,
+        joins: Sequence[Host] = (),
+        *,
+        counted: bool = True,
+        meta: Meta | None = None,
+    ) -> None:
         """Start its process; ``counted``: it knows how often it was started before."""
         host.lives += 1
         own = Member(
             node_id=host.node_id,
             address=host.address,
             incarnation=host.lives << 32 if counted else 0,
-            meta=Meta(version=f"1.{host.lives}"),
+            meta=meta or Meta(version=f"1.{host.lives}"),
         )
         host.machine = Machine(
             own,
@@ -306,6 +313,8 @@ class Net:
             return
         assert client is not None
         offer = client.exchange()
+        if self.measure:
+            self.sent_bytes += 2 * len(encode_exchange(offer))
         delay_s = self.chance.uniform(*self.weather.delay_s)
 
         def arrive() -> None:

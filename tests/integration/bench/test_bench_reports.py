@@ -15,6 +15,7 @@ SMALL = {
     "idle": ["--seconds", "0.5", "--settle", "0"],
     "pair": ["--size", "4", "--rounds", "1"],
     "memory": ["--size", "4", "--settle", "0"],
+    "gossip": ["--seconds", "2.5", "--nodes", "2", "--simulated", "10"],
 }
 
 

@@ -10,7 +10,7 @@ from eagle_node.membership.events import Gone, Joined, LeaveAsked, MetaSet, Upda
 from eagle_node.membership.member import Alive, Dead, Left, State, Suspect, Update
 from eagle_node.membership.meta import Meta
 from eagle_node.membership.timings import Timings
-from eagle_node.membership.wire import Ack, Ping, PingReq, Rumours
+from eagle_node.membership.wire import Ack, Message, Ping, PingReq, Rumours
 from tests.unit.membership.builders import OWN, Bench, address, alive, node_id, someone
 
 QUICK = Timings(probe_interval_s=1.0, ack_timeout_s=0.5, probe_timeout_s=1.5)
@@ -118,7 +118,8 @@ def test_updates_ride_on_pings_acks_and_requests() -> None:
     """4.1: membership updates are piggybacked on the failure detector's own messages."""
     bench = Bench(3, timings=Timings(gossip_interval_s=1e6))
     bench.run(0.01)
-    for number, message in enumerate((Ping(1, OWN), PingReq(2, node_id(2), address(2)))):
+    asked: list[Message] = [Ping(1, OWN), PingReq(2, node_id(2), address(2))]
+    for number, message in enumerate(asked):
         bench.hear(1, alive(20 + number), message=message)
         assert node_id(20 + number) in {
             update.node_id for update in bench.sent[-1][1].packet.updates
@@ -232,7 +233,11 @@ def test_which_news_overrides_which(
 
 def test_the_order_of_news_does_not_matter() -> None:
     """4.2: news of a member that is known ends in one belief, in whatever order it comes."""
-    news = (alive(1, 3), suspect(1, 3), Dead(node_id(1), 2), alive(1, 2), suspect(1, 1))
+    news: list[Update] = [
+        *(alive(1, 3), alive(1, 2)),
+        *(suspect(1, 3), suspect(1, 1)),
+        Dead(node_id(1), 2),
+    ]
     ends = set()
     for order in permutations(news):
         bench = Bench(1, timings=Timings(probe_interval_s=1e6))
