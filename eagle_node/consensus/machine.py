@@ -110,7 +110,14 @@ class _Waiting:
     """A request that was sent to the leader."""
 
     token: object
+    reads: bool
+    leader: NodeId
     until: float
+
+    @property
+    def given_up(self) -> str:
+        """What to say without an answer: a read may simply be asked for again."""
+        return "refused" if self.reads else "unknown"
 
 
 class Node:
@@ -207,6 +214,7 @@ class Node:
                 self._members = {each.node_id: each for each in event.members}
             case PeerLost():
                 self._attachment.lost(event.node, now)
+                self._give_up_requests(event.node)
                 self._lose(event.node)
             case Asked():
                 self._ask(event)
@@ -239,7 +247,7 @@ class Node:
     def _tick(self) -> None:
         self._attachment.holdings.expire(self._now)
         self._step(raft.Ticked())
-        self._time_out_requests()
+        self._give_up_requests()
         if self.duty is not None and self._ready:
             self._lead(self.duty)
         elif self.identity.lineage is None and self._attachment.following is None:
@@ -539,7 +547,12 @@ class Node:
             self._answered(asked.token, "refused", None)
             return
         self._numbers += 1
-        self._waiting[self._numbers] = _Waiting(token=asked.token, until=self._now + _REQUEST_S)
+        self._waiting[self._numbers] = _Waiting(
+            token=asked.token,
+            reads=not asked.key,
+            leader=node_of(leader.member),
+            until=self._now + _REQUEST_S,
+        )
         request = Request(number=self._numbers, key=asked.key, value=asked.value)
         self._send(node_of(leader.member), request, leader.address)
 
@@ -569,11 +582,12 @@ class Node:
     def _answered(self, token: object, status: str, view: View | None) -> None:
         self._out.append(Answered(token=token, status=status, view=view))
 
-    def _time_out_requests(self) -> None:
+    def _give_up_requests(self, lost: NodeId | None = None) -> None:
+        """Those that are overdue, and those that a node will not answer any more."""
         for number, waiting in list(self._waiting.items()):
-            if self._now >= waiting.until:
+            if self._now >= waiting.until or waiting.leader == lost:
                 del self._waiting[number]
-                self._answered(waiting.token, "unknown", None)
+                self._answered(waiting.token, waiting.given_up, None)
 
     # Leading
 

@@ -1,0 +1,1 @@
+"""Consensus services on loopback."""
