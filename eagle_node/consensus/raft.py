@@ -189,7 +189,9 @@ class Raft:
         self.leader = None
         self._votes = {self.me}
         self._voters_contact_at = self.contact_at
-        self._deadline = now + self._patience_s()
+        # Nobody leads: after a split vote there is no reason to wait for as long again.
+        retry_s = self._chance.uniform(2 * self._timing.heartbeat_s, self._timing.election_min_s)
+        self._deadline = now + retry_s
         self.role = Role.PRE_CANDIDATE if pre else Role.CANDIDATE
         if not pre:
             self.term += 1

@@ -23,7 +23,7 @@ from eagle_node.consensus.wire import (
     render_plain,
 )
 
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+texts = st.text(max_size=20)
 st.register_type_strategy(str, texts)
 st.register_type_strategy(NodeId, texts.map(NodeId))
 st.register_type_strategy(MemberId, texts.map(MemberId))

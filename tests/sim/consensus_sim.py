@@ -161,6 +161,7 @@ class World:
                 self.now = mischief_at
                 self._mischief()
                 mischief_at = self.now + self.chance.expovariate(1 / self.faults.mischief_s)
+                continue
             self.now, _, node_id, life, kind, content = heapq.heappop(self._agenda)
             host = self.hosts[node_id]
             if life not in (host.life, -1):
