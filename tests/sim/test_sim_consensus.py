@@ -39,7 +39,7 @@ def test_a_seed_replays() -> None:
 
 
 @pytest.mark.parametrize("size", [3, 5])
-def test_leases_of_a_dead_leader_move_within_three_seconds(size: int) -> None:
+def test_leases_of_a_dead_leader_move_within_three_and_a_half_seconds(size: int) -> None:
     """Without its closed connections as a hint: a new leader within two, all leases within three
     and a half; the holders that live keep theirs."""
     for seed in range(10):

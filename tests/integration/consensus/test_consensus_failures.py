@@ -43,9 +43,9 @@ async def test_a_killed_leader_is_replaced_and_comes_back(tmp_path: Path) -> Non
             assert (await member.ask())["settings"]["colour"] == "green"
 
 
-async def test_a_stopped_leader_wakes_up_without_its_leases(tmp_path: Path) -> None:
-    """SIGSTOP: another leads and its leases move; when it goes on it follows, and at no time since
-    does it believe to hold what another one holds."""
+async def test_a_stopped_leader_is_replaced_and_follows_when_it_goes_on(tmp_path: Path) -> None:
+    """SIGSTOP: another leads and has its leases given away; after SIGCONT all follow one leader, and
+    no lease and epoch is held twice."""
     async with group_of(3, tmp_path) as group:
         leader = group.leader()
         before = leader.held
