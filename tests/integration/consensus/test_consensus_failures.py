@@ -44,8 +44,8 @@ async def test_a_killed_leader_is_replaced_and_comes_back(tmp_path: Path) -> Non
 
 
 async def test_a_stopped_leader_is_replaced_and_follows_when_it_goes_on(tmp_path: Path) -> None:
-    """SIGSTOP: another leads and has its leases given away; after SIGCONT all follow one leader, and
-    no lease and epoch is held twice."""
+    """SIGSTOP: another leads and has its leases given away; after SIGCONT all follow one leader,
+    and no lease and epoch is held twice."""
     async with group_of(3, tmp_path) as group:
         leader = group.leader()
         before = leader.held
