@@ -79,6 +79,9 @@ def holdings(draw: st.DrawFn) -> Holding:
         digest=digests,
         size=sizes,
         failed=st.lists(node_ids, max_size=5).map(tuple),
+        gone=st.lists(node_ids, max_size=5).map(tuple),
+        partial=st.booleans(),
+        after=labels,
     )
 )
 def test_plan_requests_round_trip(request: PlanRequest) -> None:
@@ -87,7 +90,12 @@ def test_plan_requests_round_trip(request: PlanRequest) -> None:
 
 
 @given(
-    st.builds(Plan, peers=st.lists(peers, max_size=8).map(tuple), interval_s=st.floats(0.001, 1e6))
+    st.builds(
+        Plan,
+        stripes=st.lists(st.lists(peers, max_size=8).map(tuple), max_size=4).map(tuple),
+        interval_s=st.floats(0.001, 1e6),
+        revision=labels,
+    )
 )
 def test_plans_round_trip(plan: Plan) -> None:
     """A plan is what its JSON says."""

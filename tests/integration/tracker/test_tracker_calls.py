@@ -14,11 +14,12 @@ import libtorrent as lt
 import pytest
 
 from eagle_node.base.errors import Unavailable
+from eagle_node.base.ids import NodeId
 from eagle_node.metrics.instruments import total
 from eagle_node.runtime.sockets import parse_address
 from eagle_node.tracker.bitmap import pack
 from eagle_node.tracker.client import TrackerClient
-from eagle_node.tracker.schema import Advert, PlanRequest, parse_holders
+from eagle_node.tracker.schema import Advert, Plan, PlanRequest, parse_holders
 from tests.integration.tracker.support import RunningTracker, tracker
 from tests.unit.tracker.builders import BLOB, SEGMENTS, SIZE, blob, holds, info_hash, node, node_id
 
@@ -28,6 +29,11 @@ NOWHERE = "http://127.0.0.1:9"
 def request(number: int, *, digest: str = "blob") -> PlanRequest:
     """The ``number``-th node asks for a plan."""
     return PlanRequest(node=node(number), digest=blob(digest), size=SIZE)
+
+
+def peers_of(plan: Plan) -> list[list[NodeId]]:
+    """Whom a plan names, per stripe."""
+    return [[peer.node_id for peer in peers] for peers in plan.stripes]
 
 
 def announcement(info: bytes, *, port: int = 7000, extra: str = "") -> str:
@@ -71,10 +77,10 @@ async def test_plan_and_advertise() -> None:
         assert await client.advertise(holds(node(1), BLOB))
         assert not await client.advertise(holds(node(1), BLOB, full=True))
         first = await client.plan(request(2))
-        assert [peer.node_id for peer in first.peers] == [node_id(1)]
+        assert peers_of(first) == [[node_id(1)]]
         assert first.interval_s == 30.0
         second = await client.plan(request(3))
-        assert {peer.node_id for peer in second.peers} == {node_id(1), node_id(2)}
+        assert peers_of(second) == [[node_id(2), node_id(1)]]
         assert total(server.metrics.tracker_plans) == 2
 
 
@@ -148,7 +154,7 @@ async def test_big_adverts_are_taken() -> None:
         digests = [blob(str(number)) for number in range(5000)]
         await client.advertise(holds(node(1), *digests, full=True, hashes=(info_hash(1),)))
         plan = await client.plan(request(2, digest="4999"))
-        assert [peer.node_id for peer in plan.peers] == [node_id(1)]
+        assert peers_of(plan) == [[node_id(1)]]
 
 
 async def test_a_restart_keeps_the_holdings(tmp_path: Path) -> None:
@@ -157,10 +163,10 @@ async def test_a_restart_keeps_the_holdings(tmp_path: Path) -> None:
     async with tracker(path) as server, clients([server.url]) as (client,):
         await client.advertise(holds(node(1), BLOB))
     async with tracker(path) as server, clients([server.url]) as (client,):
-        assert [peer.node_id for peer in (await client.plan(request(2))).peers] == [node_id(1)]
+        assert peers_of(await client.plan(request(2))) == [[node_id(1)]]
         server.now = 61
         await server.service.expire()
-        assert (await client.plan(request(3))).peers == ()
+        assert peers_of(await client.plan(request(3))) == [[]]
 
 
 async def test_all_nodes_ask_the_same_tracker() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from eagle_node.base.digest import Digest, digest_of
 from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.blobs.segments import layout_of
@@ -90,17 +92,29 @@ class Cluster:
         self,
         info: NodeInfo,
         *failed: int,
+        gone: Iterable[int] = (),
+        partial: bool = False,
         size: int = SIZE,
         digest: Digest = BLOB,
-    ) -> list[int]:
-        """``info`` asks for a plan; the numbers of its peers."""
+    ) -> list[list[int]]:
+        """``info`` asks for a plan; the numbers of its peers, per stripe."""
         self.load(info.group, digest, size)
         request = PlanRequest(
-            node=info, digest=digest, size=size, failed=tuple(node_id(n) for n in failed)
+            node=info,
+            digest=digest,
+            size=size,
+            failed=tuple(node_id(n) for n in failed),
+            gone=tuple(node_id(n) for n in gone),
+            partial=partial,
         )
-        peers = self.machine.plan(request, self.now).peers
+        stripes = self.machine.plan(request, self.now).stripes
         self.machine.check()
-        return [int(peer.node_id, 16) for peer in peers]
+        return [[int(peer.node_id, 16) for peer in peers] for peers in stripes]
+
+    def parents(self, info: NodeInfo, digest: Digest = BLOB) -> list[int | None]:
+        """The numbers of those that feed ``info``, per stripe; empty unless it downloads."""
+        found = self.machine.parents_of(info, digest)
+        return [None if parent is None else int(parent, 16) for parent in found]
 
     def load(self, group: str, digest: Digest, size: int = SIZE) -> None:
         """Nobody is known to hold the blob from former times."""
