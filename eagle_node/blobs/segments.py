@@ -1,9 +1,10 @@
 """How a blob is cut into segments: a pure function of its size, the same on every node.
 
 The layout is a wire constant (`LAYOUT_VERSION`): metainfo, tracker bitmaps and files on disk name
-segments by number. Segments start at 1 MiB (time to first byte; a seeder shares a segment only once
-it has all of it), grow with what has passed (a 10 GiB blob stays in the low hundreds of torrents)
-and shrink towards the end, since the last segment is the tail that every hop waits for.
+segments by number. Segments start small (time to first byte; a seeder shares a segment only once it
+has all of it, so the first one delays everybody), grow with what has passed (a 10 GiB blob stays in
+the low hundreds of torrents) and shrink towards the end, since the last segment is the tail that
+every hop waits for.
 """
 
 from __future__ import annotations
@@ -12,21 +13,28 @@ import bisect
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 MAX_SIZE = 1 << 40
 """Bytes that a blob may have: sizes come from strangers, and bound what a layout costs."""
 
 _USUAL = 1 << 20
 _SMALLEST = 256 << 10
-"""Bytes of the last segments: each costs a connection per hop, and delays every hop behind it."""
+"""Bytes of the first and last segments: each costs a connection per hop."""
 _LARGEST = 64 << 20
+_START = 4
+"""Up to `_USUAL` bytes, a segment is at most this fraction of what precedes it ..."""
 _GROWTH = 16
-"""A segment is at most this fraction of what precedes it ..."""
+"""... above, this fraction of it ..."""
 _TAIL = 8
-"""... and of what is left from its start."""
-_SMALLEST_PIECE = 32 << 10
-_PIECES = 256
-"""Pieces a segment has at the most, so that metainfo stays at 0.1 % of the data or less."""
+"""... and this one of what is left from its start."""
+_PIECES = 16
+"""Pieces that a segment is cut into, within ..."""
+_PIECE = (16 << 10, 64 << 10)
+"""... these bounds in bytes. A hop can pass a piece on once it has all of it, and sends several at
+a time: in the small segments at the end, pieces are what the last node waits for at every hop. But
+the seeder sends each node 32 bytes for every piece, by the same uplink as the data."""
+_MOST_PIECES = 64
+"""Pieces of the large segments, of large blobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,10 @@ class Segment:
     @property
     def piece_length(self) -> int:
         """Bytes of a BitTorrent piece: a power of two, at least 16 KiB (BEP 52)."""
-        piece = _SMALLEST_PIECE
-        while piece * _PIECES < self.length:
+        piece, largest = _PIECE
+        while (piece * _PIECES < self.length and piece < largest) or (
+            piece * _MOST_PIECES < self.length
+        ):
             piece *= 2
         return piece
 
@@ -88,5 +98,6 @@ def layout_of(size: int) -> Layout:
 
 
 def _length_at(before: int, left: int) -> int:
-    wanted = min(_LARGEST, max(_USUAL, before // _GROWTH), max(_SMALLEST, left // _TAIL))
+    grown = max(_SMALLEST, min(_USUAL, before // _START), before // _GROWTH)
+    wanted = min(_LARGEST, grown, max(_SMALLEST, left // _TAIL))
     return 1 << (wanted.bit_length() - 1)

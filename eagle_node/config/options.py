@@ -253,7 +253,7 @@ _TUNING = (
         "swarm-window",
         kinds.count(least=1),
         ("swarm.window",),
-        "segments of one blob that download at a time (default: 4)",
+        "segments of one blob that download from one parent at a time (default: 4)",
     ),
     Option(
         "swarm-stall",

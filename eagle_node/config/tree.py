@@ -132,8 +132,8 @@ class SwarmConfig:
     """TCP port of the swarm when a cluster key is set (SSL torrents)."""
     listen_host: str = ""
     """IP to listen on; default: the advertised one, or all when that is not this machine's."""
-    window: int = 3
-    """Segments of one blob that download at a time from one parent; a blob has two parents."""
+    window: int = 4
+    """Segments of one blob that download at a time from one parent; in large swarms it has two."""
     stall_s: float = 3.0
     """Seconds without progress after which a source is replaced."""
     most_torrents: int = 4000

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     # A dead host behind an open connection is noticed after both times together.
     ("grpc.keepalive_time_ms", 10_000),
+    # Bandwidth estimation costs the seeder a packet per message and node.
+    ("grpc.http2.bdp_probe", 0),
     ("grpc.keepalive_timeout_ms", 5_000),
     # Without its own pool a new channel would inherit the back-off of the one that has failed.
     ("grpc.use_local_subchannel_pool", 1),

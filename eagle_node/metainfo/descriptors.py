@@ -50,7 +50,7 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
         "oneof Beat beat",
     ),
     "Layout": ("uint64 size", "uint32 version", "uint32 swarm_port"),
-    "Segment": ("uint32 index", "bytes metainfo"),
+    "Segment": ("uint32 index", "bytes layer"),
     "Beat": ("uint64 received",),
     "PrefetchRequest": (
         "string registry",

@@ -88,8 +88,8 @@ class SegmentEvent:
     """A segment is at the seeder and can be swarmed."""
 
     index: int
-    metainfo: bytes = field(repr=False)
-    """Bencoded."""
+    layer: bytes = field(repr=False)
+    """SHA-256 hashes of its pieces, 32 bytes each (BEP 52): the rest of its metainfo is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ def encode_fetch_reply(reply: FetchReply) -> bytes:
         case SegmentEvent():
             made.segment.SetInParent()
             made.segment.index = reply.index
-            made.segment.metainfo = reply.metainfo
+            made.segment.layer = reply.layer
         case InlineEvent():
             made.inline = reply.data
         case BeatEvent():
@@ -177,7 +177,7 @@ def decode_fetch_reply(data: bytes) -> FetchReply | None:
                 size=layout.size, version=layout.version, swarm_port=layout.swarm_port
             )
         case "segment":
-            return SegmentEvent(index=parsed.segment.index, metainfo=parsed.segment.metainfo)
+            return SegmentEvent(index=parsed.segment.index, layer=parsed.segment.layer)
         case "inline":
             return InlineEvent(data=parsed.inline)
         case "beat":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from eagle_node.base.errors import EagleError, NoSpace, Unavailable
 from eagle_node.base.ids import NodeId
@@ -38,17 +39,23 @@ from eagle_node.swarm.events import (
     TorrentFinished,
 )
 from eagle_node.swarm.session import Swarm
-from eagle_node.swarm.torrents import SegmentTorrent, parse_torrent
+from eagle_node.swarm.torrents import SegmentTorrent, assemble_torrent
 from eagle_node.swarm.transfers import Source, Transfer
 from eagle_node.tracker.client import TrackerClient
-from eagle_node.tracker.schema import NodeInfo, PeerAddress, PlanRequest
+from eagle_node.tracker.schema import NodeInfo, PeerAddress, Plan, PlanRequest
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.25
 _SUSPICIOUS_S = 0.75
 """Quiet after which it is worth asking libtorrent about the connections."""
-_PROBE_TIMEOUT_S = 1.0
+_PROBE_TIMEOUT_S = 1.5
+_HANDSHAKE = b"\x13BitTorrent protocol" + bytes(8 + 20 + 20)
+"""For a torrent that does not exist (BEP 3)."""
+_REPLAN_S = 2.0
+"""Until the trackers are asked again when none answers."""
+_REPLAN_PAUSE_S = 0.1
+"""Between two changes of a plan, at the least: a wave that forms changes it often."""
 _UNKNOWN = NodeId("")
 """Of a seeder that no tracker has named."""
 _MESH = 8
@@ -92,7 +99,11 @@ class SwarmFill:
         self._torrents: dict[int, SegmentTorrent] = {}
         self._prepared: set[int] = set()
         self._active: dict[int, int] = {}
-        self._peers: Sequence[PeerAddress] = ()
+        self._stripes: Sequence[Sequence[PeerAddress]] = ((),)
+        """By stripe: the parent, then fallbacks."""
+        self._dialled_for: dict[int, PeerAddress] = {}
+        """The parent that a segment was started with."""
+        self._revision = ""
         self._failed: list[NodeId] = []
         self._gone: list[NodeId] = []
         self._dialled: set[PeerAddress] = set()
@@ -113,6 +124,7 @@ class SwarmFill:
         async with TaskSet() as tasks:
             tasks.spawn(self._tick(machine), name="download-tick")
             tasks.spawn(self._watch_demand(transfer), name="download-demand")
+            tasks.spawn(self._follow_plan(transfer, machine), name="download-follow-plan")
             effects = machine.start()
             try:
                 while True:
@@ -151,11 +163,11 @@ class SwarmFill:
                     )
                 case m.AskPlan():
                     tasks.spawn(self._plan(effect, transfer), name="download-plan")
-                case m.ProbeParent():
-                    tasks.spawn(self._probe_parent(), name="download-probe")
-                case m.WidenMesh():
+                case m.ProbeParent(stripe):
+                    tasks.spawn(self._probe_parent(stripe), name="download-probe")
+                case m.WidenMesh(stripe):
                     self._means.metrics.fallbacks.labels("mesh").inc()
-                    self._dial(self._peers[:_MESH])
+                    self._dial(stripe, self._peers(stripe)[:_MESH])
                 case _:
                     return effect
         return None
@@ -169,6 +181,7 @@ class SwarmFill:
                 if index is None:
                     return None
                 self._active.pop(index, None)
+                self._dialled_for.pop(index, None)
                 self._prepared.discard(index)
                 log.debug("%s: segment %d finished", self._blob.digest, index)
                 self._means.announces.withdraw(self._torrents[index].info_hash)
@@ -179,8 +192,7 @@ class SwarmFill:
                     raise NoSpace(f"the disk is full: {event.reason}")
                 raise Unavailable(event.reason)
             case PeerLost(_, host, port):
-                is_parent = any((host, port) == (peer.host, peer.port) for peer in self._peers[:1])
-                return m.ParentLost() if is_parent else None
+                return self._parent_lost((host, port))
             case PieceRejected():
                 log.warning("%s: a peer sent a wrong piece %d", self._blob.digest, event.piece)
                 return None
@@ -198,7 +210,15 @@ class SwarmFill:
         if index is None or received <= self._active.get(index, 0):
             return None
         self._active[index] = received
-        return m.BytesArrived()
+        return m.BytesArrived(index)
+
+    def _parent_lost(self, endpoint: tuple[str, int]) -> m.Event | None:
+        """Tell of every stripe whose parent that was."""
+        for stripe in range(len(self._stripes)):
+            parent = self._feeder(stripe)
+            if parent is not None and endpoint == (parent.host, parent.port):
+                self._events.put_nowait(m.ParentLost(stripe))
+        return None
 
     def _index_of(self, info_hash: bytes) -> int | None:
         for index in self._prepared:
@@ -210,7 +230,7 @@ class SwarmFill:
         torrent = self._torrents[index]
         transfer.reserve(index)
         self._prepared.add(index)
-        self._means.announces.offer(torrent.info_hash, self._parent)
+        self._means.announces.offer(torrent.info_hash, partial(self._parent, index))
         self._means.swarm.prepare(
             torrent, transfer.arrival.directory.path, observer=self._events.put_nowait
         )
@@ -221,58 +241,101 @@ class SwarmFill:
         trackers = [self._means.announces.url, *self._means.trackers]
         self._means.swarm.start(self._torrents[index].info_hash, trackers)
 
-    async def _parent(self) -> Sequence[PeerAddress]:
-        await self._planned.wait()
-        self._dialled.update(self._peers[:1])
-        return self._peers[:1]
+    def _stripe_of(self, index: int) -> int:
+        return index % len(self._stripes)
 
-    async def _probe_parent(self) -> None:
-        """Tell a parent whose process has ended from one that only has closed a connection."""
-        for parent in self._peers[:1]:
-            try:
-                async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                    _, writer = await asyncio.open_connection(parent.host, parent.port)
-            except (OSError, TimeoutError):
-                self._events.put_nowait(m.ParentGone())
-            else:
-                writer.close()
+    def _peers(self, stripe: int) -> Sequence[PeerAddress]:
+        return self._stripes[stripe % len(self._stripes)]
+
+    def _feeder(self, stripe: int) -> PeerAddress | None:
+        """Whom the oldest active segment of a stripe was started with, else its parent."""
+        for index in sorted(self._active):
+            if self._stripe_of(index) == stripe and index in self._dialled_for:
+                return self._dialled_for[index]
+        return next(iter(self._peers(stripe)), None)
+
+    async def _parent(self, index: int) -> Sequence[PeerAddress]:
+        await self._planned.wait()
+        parents = self._peers(self._stripe_of(index))[:1]
+        self._dialled.update(parents)
+        if parents and index in self._active:
+            self._dialled_for[index] = parents[0]
+        return parents
+
+    async def _probe_parent(self, stripe: int) -> None:
+        """Tell a parent that is gone or frozen from one that has nothing, or hung up once."""
+        parent = self._feeder(stripe)
+        if parent is None:
+            return
+        if await _answers(parent):
+            self._dial(stripe, (parent,))
+        elif parent == self._feeder(stripe):
+            self._events.put_nowait(m.ParentGone(stripe))
 
     async def _plan(self, asked: m.AskPlan, transfer: Transfer) -> None:
         """Ask the tracker whom to connect to, and dial for what is active already."""
-        parent_failed = asked.parent_failed
-        if parent_failed and self._peers:
-            parent = self._peers[0]
+        if asked.parent_failed and (parent := self._feeder(asked.stripe)) is not None:
             blamed = self._gone if asked.gone else self._failed
             if parent.node_id != _UNKNOWN and parent.node_id not in blamed:
                 blamed.append(parent.node_id)
             self._means.metrics.fallbacks.labels("parent").inc()
             log.info("%s: no progress from %s:%d", self._blob.digest, parent.host, parent.port)
-        request = PlanRequest(
+        try:
+            self._take(await self._means.tracker.plan(self._request(transfer)))
+        except Unavailable as error:
+            log.warning("no plan for %s: %s", self._blob.digest, error)
+            if asked.parent_failed:
+                self._stripes = [(*peers[1:], *peers[:1]) for peers in self._stripes]
+        if asked.parent_failed:
+            self._dial(asked.stripe, self._peers(asked.stripe)[:1])
+        self._events.put_nowait(m.Planned(len(self._stripes)))
+
+    def _request(self, transfer: Transfer, *, after: str = "") -> PlanRequest:
+        return PlanRequest(
             node=self._means.node,
             digest=self._blob.digest,
             size=transfer.arrival.layout.size,
             failed=tuple(self._failed),
             gone=tuple(self._gone),
+            after=after,
         )
-        try:
-            plan = await self._means.tracker.plan(request)
-        except Unavailable as error:
-            log.warning("no plan for %s: %s", self._blob.digest, error)
-            if parent_failed:
-                self._peers = (*self._peers[1:], *self._peers[:1])
-        else:
-            self._peers = [peer for peer in plan.peers if peer.node_id != self._means.node.node_id]
-        if self._peers:
-            self._planned.set()
-        if parent_failed:
-            self._dial(self._peers[:1])
-        self._events.put_nowait(m.Planned())
 
-    def _dial(self, peers: Sequence[PeerAddress]) -> None:
+    def _take(self, plan: Plan) -> None:
+        """Segments that are started from here on have the plan's parents."""
+        own = self._means.node.node_id
+        if plan.stripes:
+            self._stripes = [[p for p in peers if p.node_id != own] for peers in plan.stripes]
+        self._revision = plan.revision
+        if any(self._stripes):
+            self._planned.set()
+
+    async def _follow_plan(self, transfer: Transfer, machine: Download) -> None:
+        """Take over what the tracker changes in the plan while the download runs."""
+        await self._planned.wait()
+        while True:
+            before = self._revision
+            try:
+                plan = await self._means.tracker.plan(self._request(transfer, after=before))
+            except Unavailable:
+                await asyncio.sleep(_REPLAN_S)
+                continue
+            if plan.revision != before:
+                self._take(plan)
+                self._events.put_nowait(m.Planned(len(self._stripes)))
+                for stripe, quiet_s in enumerate(machine.quiet_s(self._means.clock())):
+                    if quiet_s >= _SUSPICIOUS_S:
+                        self._dial(stripe, self._peers(stripe)[:1])
+            await asyncio.sleep(_REPLAN_PAUSE_S)
+
+    def _dial(self, stripe: int, peers: Sequence[PeerAddress]) -> None:
         self._dialled.update(peers)
         for index in self._active:
+            if self._stripe_of(index) != stripe % len(self._stripes):
+                continue
             for peer in peers:
                 self._means.swarm.connect(self._torrents[index].info_hash, peer.host, peer.port)
+            if peers:
+                self._dialled_for[index] = peers[0]
 
     async def _read_stream(self, attempt: int, transfer: Transfer) -> None:
         """Read a seeder's metainfo into events; its end or error is the last of them."""
@@ -286,7 +349,41 @@ class SwarmFill:
         self._events.put_nowait(m.StreamEnded(error))
 
     async def _read(self, seeder: Address, transfer: Transfer) -> None:
-        first = transfer.arrival.missing()[:_FIRST_SEGMENTS] if transfer.begun else []
+        """Have the seeder tell of what is wanted, and again of more when more is wanted."""
+        while True:
+            whole = transfer.arrival.whole_wanted if transfer.begun else not transfer.piecemeal
+            wanted = tuple(transfer.arrival.missing()) if transfer.begun else ()
+            async with TaskSet() as tasks:
+                call = self._failure_of(self._read_once(seeder, transfer, wanted, whole=whole))
+                reading = tasks.spawn(call, name="metainfo-call")
+                if not whole:
+                    more = tasks.spawn(self._more_than(wanted, transfer), name="metainfo-demand")
+                    await asyncio.wait([reading, more], return_when=asyncio.FIRST_COMPLETED)
+                    if not reading.done():
+                        continue
+                if (error := await reading) is not None:
+                    raise error
+                if whole:
+                    return
+                await more
+
+    async def _failure_of(self, call: Awaitable[None]) -> EagleError | None:
+        try:
+            await call
+        except EagleError as error:
+            return error
+        return None
+
+    async def _more_than(self, wanted: Sequence[int], transfer: Transfer) -> None:
+        """Wait until the whole is wanted, or a segment that is not among ``wanted``."""
+        await asyncio.wait([transfer.opened])
+        asked = set(wanted)
+        while not transfer.arrival.whole_wanted and asked.issuperset(transfer.arrival.missing()):
+            await transfer.arrival.changed()
+
+    async def _read_once(
+        self, seeder: Address, transfer: Transfer, wanted: Sequence[int], *, whole: bool
+    ) -> None:
         request = FetchRequest(
             registry=self._blob.repository.registry,
             repository=self._blob.repository.name,
@@ -295,7 +392,8 @@ class SwarmFill:
             node_id=self._means.node.node_id,
             layout_version=LAYOUT_VERSION,
             request_id=request_id.get(),
-            first=tuple(first),
+            first=tuple(wanted[:_FIRST_SEGMENTS] if whole else wanted),
+            only_first=not whole,
             path=self._blob.served_at,
         )
         async for reply in self._means.metainfo.fetch_from(seeder, request):
@@ -305,8 +403,8 @@ class SwarmFill:
                         raise Unavailable(f"seeder {seeder} speaks layout version {version}")
                     await self._begin(size, transfer, swarmed=True)
                     self._fall_back_to(seeder, port)
-                case SegmentEvent(index=index, metainfo=metainfo):
-                    self._learn(index, metainfo, transfer)
+                case SegmentEvent(index=index, layer=layer):
+                    self._learn(index, layer, transfer)
                 case InlineEvent(data=data):
                     await self._begin(len(data), transfer, swarmed=False)
                     await self._write_inline(data, transfer)
@@ -329,17 +427,17 @@ class SwarmFill:
 
     def _use_fallback(self, seeder: PeerAddress) -> None:
         if not self._planned.is_set():
-            self._peers = (seeder,)
+            self._stripes = ((seeder,),)
             self._planned.set()
-            self._dial(self._peers)
+            self._dial(0, (seeder,))
 
-    def _learn(self, index: int, metainfo: bytes, transfer: Transfer) -> None:
+    def _learn(self, index: int, layer: bytes, transfer: Transfer) -> None:
         segments = transfer.arrival.layout.segments
         if index >= len(segments):
             raise Unavailable(f"a seeder named segment {index} of {len(segments)}")
         if index not in self._torrents:
-            self._torrents[index] = parse_torrent(
-                metainfo,
+            self._torrents[index] = assemble_torrent(
+                layer,
                 self._blob.digest,
                 segments[index],
                 root_certificate=self._means.swarm.root_certificate,
@@ -374,17 +472,19 @@ class SwarmFill:
     async def _tick(self, machine: Download) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
-            parent = m.Parent.HOLDING
-            if machine.quiet_s(self._means.clock()) >= _SUSPICIOUS_S:
-                parent = self._parent_state()
-            self._events.put_nowait(m.Ticked(parent))
+            parents = tuple(
+                self._parent_state(stripe) if quiet_s >= _SUSPICIOUS_S else m.Parent.HOLDING
+                for stripe, quiet_s in enumerate(machine.quiet_s(self._means.clock()))
+            )
+            self._events.put_nowait(m.Ticked(parents))
 
-    def _parent_state(self) -> m.Parent:
+    def _parent_state(self, stripe: int) -> m.Parent:
         """What those whom this node has dialled could send; its children are not among them."""
         dialled = {(peer.host, peer.port) for peer in self._dialled}
         offers = [
             has_more
             for index in self._active
+            if self._stripe_of(index) == stripe
             for endpoint, has_more in self._means.swarm.offers(self._torrents[index].info_hash)
             if endpoint in dialled
         ]
@@ -400,8 +500,30 @@ class SwarmFill:
             self._means.swarm.remove(info_hash)
         self._prepared.clear()
         self._active.clear()
+        self._dialled_for.clear()
         if transfer.begun:
             transfer.arrival.woke()
+
+
+async def _answers(peer: PeerAddress) -> bool:
+    """Whether the process behind a swarm port does anything: it hangs up on a handshake of nothing.
+
+    Only a kernel accepts connections to a stopped process.
+    """
+    writer = None
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(peer.host, peer.port)
+            writer.write(_HANDSHAKE)
+            await reader.read(1)
+    except ConnectionResetError:
+        return writer is not None
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        if writer is not None:
+            writer.close()
+    return True
 
 
 def _ip(host: str) -> str:

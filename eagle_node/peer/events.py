@@ -43,22 +43,30 @@ class SegmentArrived:
 
 @dataclass(frozen=True, slots=True)
 class ParentLost:
-    """A connection to the parent has ended."""
+    """A connection to a stripe's parent has ended."""
+
+    stripe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ParentGone:
-    """The parent refuses connections."""
+    """A stripe's parent refuses connections."""
+
+    stripe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The tracker has answered, or cannot be reached."""
+    """The tracker has answered, or cannot be reached; segments are dealt to ``stripes``."""
+
+    stripes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class BytesArrived:
-    """The swarm delivered payload for an active segment."""
+    """The swarm delivered payload for a segment."""
+
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class StreamEnded:
 
 
 class Parent(enum.Enum):
-    """What the peers that a quiet download is connected to could do for it."""
+    """What the peers that a quiet stripe is connected to could do for it."""
 
     GONE = enum.auto()
     """Nobody is connected."""
@@ -88,9 +96,9 @@ class Parent(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """Time has passed."""
+    """Time has passed; ``parents`` by stripe, `Parent.HOLDING` where none is given."""
 
-    parent: Parent = Parent.HOLDING
+    parents: tuple[Parent, ...] = ()
 
 
 Event = (
@@ -124,23 +132,28 @@ class StartSegment:
 
 @dataclass(frozen=True, slots=True)
 class AskPlan:
-    """Ask the tracker (again) and dial; ``parent_failed``: the parent so far made no progress.
+    """Ask the tracker (again) and dial; ``parent_failed``: the stripe's parent made no progress.
 
     ``gone``: it is not there any more.
     """
 
     parent_failed: bool
     gone: bool = False
+    stripe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeParent:
-    """Find out whether the parent still accepts connections."""
+    """Find out whether the stripe's parent still accepts connections; if so, dial it again."""
+
+    stripe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WidenMesh:
-    """Dial every peer of the plan for every active segment."""
+    """Dial every peer of the stripe's plan for every active segment of it."""
+
+    stripe: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,20 @@
 """The life cycle of one download (sans-IO).
 
 ``handle(event, now)`` is the only door to the state. Segments run WAITING (no metainfo) -> READY ->
-PREPARED (children may connect) -> ACTIVE (dials its parent) -> DONE; at most ``window`` are ACTIVE,
-and at most ``window + LOOKAHEAD`` prepared or active. When the parent is gone, ACTIVE segments
-become STRANDED: libtorrent dials their new parent at its next tick, but that of a fresh segment at
-once, so others take their places in the window. A download that makes no progress for ``stall_s``
-seconds climbs the ladder of `Stage`; any progress takes it back to the bottom.
+PREPARED (children may connect) -> ACTIVE (dials its parent) -> DONE. They are dealt to stripes,
+each with a parent of its own: ``window`` of each are ACTIVE at the most, and `LOOKAHEAD` more of
+all are prepared. When a parent is gone, the ACTIVE segments of its stripe become STRANDED:
+libtorrent dials their new parent at its next tick, but that of a fresh segment at once, so others
+take their places in the window. A stripe that makes no progress for ``stall_s`` seconds climbs the
+ladder of `Stage`; any progress takes it back to the bottom.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import assert_never
 
 from eagle_node.base.errors import Denied, EagleError
@@ -45,11 +48,13 @@ _PROBE_S = 0.3
 """Between probes of a parent: its connections end together."""
 LOOKAHEAD = 12
 """Segments beyond the window that are prepared: a child's window may be ahead of its parent's."""
-_REDIAL_S = 1.0
-"""A parent whose connection is gone may come back within libtorrent's next tick, of a second."""
+_DOUBT_S = 1.0
+"""Quiet after which a parent is probed: it may be frozen, and all its connections look well."""
 _STARVED_PATIENCE = 2
 """Stalls that a parent with nothing to give is granted: whoever is at fault above it is replaced
 first, by its own child."""
+_FIRST_PATIENCE = 5
+"""Stalls before the first byte: it takes its time to reach the end of a long line."""
 _SEEDER_PATIENCE = 3
 """Stalls that a seeder is granted before its origin's silence counts against it."""
 
@@ -70,7 +75,7 @@ _SWARMING = (State.READY, State.PREPARED, State.ACTIVE, State.STRANDED)
 
 
 class Stage(enum.IntEnum):
-    """How far the download has degraded."""
+    """How far a stripe has degraded."""
 
     PLANNED = 0
     NEXT_PARENT = 1
@@ -79,29 +84,46 @@ class Stage(enum.IntEnum):
     ORIGIN = 4
 
 
+@dataclass(slots=True)
+class Lane:
+    """A stripe of a download, with a parent of its own."""
+
+    progress_at: float
+    probed_at: float
+    planning: bool = False
+    """No segment is started before the tracker has answered."""
+    stage: Stage = Stage.PLANNED
+    fed: bool = False
+    """Something of it has come from the swarm."""
+
+
 class Download:
     """One download.
 
-    Invariants: ``active`` counts the ACTIVE segments and never exceeds the window; once ``ended``
-    no effect follows; ``attempt`` only grows.
+    Invariants: at most ``window`` segments of a lane are ACTIVE; once ``ended`` no effect follows;
+    ``attempt`` only grows.
     """
 
     def __init__(self, *, seeders: int, window: int, stall_s: float, now: float) -> None:
         self._seeders = seeders
         self._window = window
         self._stall_s = stall_s
-        self._progress_at = now
+        self._heard_at = now
+        """When a seeder last gave a sign of progress."""
         self._fetched = -1
         self._states: dict[int, State] = {}
         self._wanted: tuple[int, ...] | None = None
         self._laid_out = False
         self._stream_open = True
         self._planned = False
-        self._planning = False
-        self._probed_at = now - _PROBE_S
+        self._lanes = [Lane(now, now - _DOUBT_S)]
         self.attempt = 0
-        self.stage = Stage.PLANNED
         self.ended = False
+
+    @property
+    def stage(self) -> Stage:
+        """The most that a lane has degraded."""
+        return max(lane.stage for lane in self._lanes)
 
     def start(self) -> Sequence[Effect]:
         """The first effect: a stream of metainfo."""
@@ -113,120 +135,171 @@ class Download:
             return ()
         match event:
             case LayoutArrived():
-                self._progressed(now)
+                self._heard_at = now
                 self._laid_out = True
                 for index in range(event.segments):
                     done = index in event.have
                     self._states.setdefault(index, State.DONE if done else State.WAITING)
                 if not self._planned and event.swarmed:
-                    self._planned = self._planning = True
-                    return (AskPlan(parent_failed=False), *self._fill_window())
+                    self._planned = True
+                    for lane in self._lanes:
+                        lane.planning = True
+                    return (AskPlan(parent_failed=False), *self._fill_window(now))
             case Wanted():
                 self._wanted = event.indices
             case MetainfoArrived():
-                if not self._in(State.ACTIVE, State.STRANDED):
-                    self._progressed(now)
+                self._heard_at = now
                 if self._states.get(event.index) is State.WAITING:
                     self._states[event.index] = State.READY
             case SegmentArrived():
-                self._progressed(now)
+                self._progressed(event.index, now)
                 self._states[event.index] = State.DONE
             case ParentLost():
-                if now - self._probed_at < _PROBE_S:
-                    return ()
-                self._probed_at = now
-                return (ProbeParent(),)
+                return self._doubt_parent(event.stripe, now)
             case ParentGone():
-                return self._replace_parent(now)
+                return self._replace_parent(event.stripe, now)
             case Planned():
-                self._planning = False
+                self._deal(event.stripes)
             case BytesArrived():
-                self._progressed(now)
+                self._progressed(event.index, now)
             case SeederBeat():
                 if event.received > self._fetched:
                     self._fetched = event.received
-                    if not self._in(State.ACTIVE, State.STRANDED):
-                        self._progressed(now)
+                    self._heard_at = now
             case StreamEnded():
-                return self._stream_ended(event.error)
+                return self._stream_ended(event.error, now)
             case Ticked():
-                if self.quiet_s(now) >= self._patience_s(event.parent):
-                    self._progress_at = now
-                    return self._degrade(event.parent)
+                effects = [*self._degrade_quiet(event.parents, now)]
+                return effects if self.ended else [*effects, *self._fill_window(now)]
             case _:
                 assert_never(event)
-        return self._fill_window()
+        return self._fill_window(now)
 
-    def quiet_s(self, now: float) -> float:
-        """Seconds without progress."""
-        return now - self._progress_at
+    def quiet_s(self, now: float) -> list[float]:
+        """Seconds without progress, by stripe."""
+        return [
+            now - (lane.progress_at if self._busy(stripe) else self._heard_at)
+            for stripe, lane in enumerate(self._lanes)
+        ]
 
     def check(self) -> None:
         """Assert the invariants."""
-        assert len(self._active()) <= self._window
+        for stripe in range(len(self._lanes)):
+            assert len(self._active(stripe)) <= self._window
         held = self._in(State.PREPARED, State.ACTIVE, State.STRANDED)
-        assert len(held) <= self._window + LOOKAHEAD
+        assert len(held) <= self._window * len(self._lanes) + LOOKAHEAD
         assert self.attempt <= self._seeders
 
-    def _progressed(self, now: float) -> None:
-        self._progress_at = now
-        self.stage = Stage.PLANNED
+    def _deal(self, stripes: int) -> None:
+        """The tracker has answered: segments belong to so many stripes."""
+        if stripes != len(self._lanes):
+            oldest = self._lanes[0]
+            self._lanes = [replace(oldest) for _ in range(stripes)]
+            for stripe in range(stripes):
+                surplus = self._active(stripe)[self._window :]
+                self._states.update(dict.fromkeys(surplus, State.STRANDED))
+        for lane in self._lanes:
+            lane.planning = False
 
-    def _patience_s(self, parent: Parent) -> float:
-        if not self._in(State.ACTIVE, State.STRANDED):
+    def _progressed(self, index: int, now: float) -> None:
+        lane = self._lanes[index % len(self._lanes)]
+        lane.progress_at = now
+        lane.stage = Stage.PLANNED
+        lane.fed = True
+
+    def _patience_s(self, stripe: int, parent: Parent) -> float:
+        if not self._busy(stripe):
             return self._stall_s * _SEEDER_PATIENCE
         match parent:
-            case Parent.GONE:
-                return min(_REDIAL_S, self._stall_s)
             case Parent.STARVED:
-                return self._stall_s * _STARVED_PATIENCE
-            case Parent.HOLDING:
+                fed = self._lanes[stripe].fed
+                return self._stall_s * (_STARVED_PATIENCE if fed else _FIRST_PATIENCE)
+            case Parent.HOLDING | Parent.GONE:
                 return self._stall_s
             case _:
                 assert_never(parent)
 
-    def _active(self) -> list[int]:
-        return self._in(State.ACTIVE)
+    def _active(self, stripe: int) -> list[int]:
+        return self._of(stripe, State.ACTIVE)
+
+    def _busy(self, stripe: int) -> bool:
+        return bool(self._of(stripe, State.ACTIVE, State.STRANDED))
+
+    def _of(self, stripe: int, *states: State) -> list[int]:
+        lanes = len(self._lanes)
+        return [index for index in self._in(*states) if index % lanes == stripe]
 
     def _in(self, *states: State) -> list[int]:
         return [index for index, state in self._states.items() if state in states]
 
-    def _fill_window(self) -> Sequence[Effect]:
-        if self._wanted is None or not self._laid_out or self._planning:
+    def _fill_window(self, now: float) -> Sequence[Effect]:
+        if self._wanted is None or not self._laid_out:
             return ()
         missing = [i for i in self._wanted if self._states.get(i) is not State.DONE]
         if not missing:
             self.ended = True
             return (Finish(),)
+        if all(lane.planning for lane in self._lanes):
+            return ()
         held = self._in(State.PREPARED, State.ACTIVE, State.STRANDED)
-        room = self._window + LOOKAHEAD - len(held)
+        room = self._window * len(self._lanes) + LOOKAHEAD - len(held)
         ready = [index for index in missing if self._states.get(index) is State.READY]
         preparing = ready[: max(0, room)]
         self._states.update(dict.fromkeys(preparing, State.PREPARED))
-        free = self._window - len(self._active())
-        prepared = [index for index in missing if self._states.get(index) is State.PREPARED]
-        starting = prepared[: max(0, free)]
+        starting = [
+            index
+            for stripe in range(len(self._lanes))
+            for index in self._starting(stripe, missing, now)
+        ]
+        starting.sort(key=missing.index)
         self._states.update(dict.fromkeys(starting, State.ACTIVE))
         if not held and not preparing and not self._stream_open:
             return self._next_seeder("the seeder did not tell of all segments")
         return [*map(PrepareSegment, preparing), *map(StartSegment, starting)]
 
-    def _replace_parent(self, now: float) -> Sequence[Effect]:
-        """The parent is gone for certain: no patience is due."""
-        if self._planning:
+    def _starting(self, stripe: int, missing: Sequence[int], now: float) -> Sequence[int]:
+        """What a lane has room to start; its patience begins with the first."""
+        lane, lanes = self._lanes[stripe], len(self._lanes)
+        if lane.planning:
             return ()
-        self._planning = True
-        self._progress_at = now
-        self._states.update(dict.fromkeys(self._active(), State.STRANDED))
-        return (AskPlan(parent_failed=True, gone=True),)
+        free = self._window - len(self._active(stripe))
+        prepared = (
+            index
+            for index in missing
+            if index % lanes == stripe and self._states.get(index) is State.PREPARED
+        )
+        starting = list(islice(prepared, max(0, free)))
+        if starting and not self._busy(stripe):
+            lane.progress_at = now
+        return starting
 
-    def _stream_ended(self, error: EagleError | None) -> Sequence[Effect]:
+    def _doubt_parent(
+        self, stripe: int, now: float, *, pause_s: float = _PROBE_S
+    ) -> Sequence[Effect]:
+        """It may be gone, frozen, or not yet know of a segment: who answers is dialled again."""
+        lane = self._lanes[stripe % len(self._lanes)]
+        if now - lane.probed_at < pause_s:
+            return ()
+        lane.probed_at = now
+        return (ProbeParent(stripe),)
+
+    def _replace_parent(self, stripe: int, now: float) -> Sequence[Effect]:
+        """The parent is gone for certain: no patience is due."""
+        lane = self._lanes[stripe % len(self._lanes)]
+        if lane.planning:
+            return ()
+        lane.planning = True
+        lane.progress_at = now
+        self._states.update(dict.fromkeys(self._active(stripe), State.STRANDED))
+        return (AskPlan(parent_failed=True, gone=True, stripe=stripe),)
+
+    def _stream_ended(self, error: EagleError | None, now: float) -> Sequence[Effect]:
         self._stream_open = False
         if isinstance(error, Denied):
             self.ended = True
             return (GiveUp(error),)
         if error is None or not self._lacks_metainfo():
-            return self._fill_window()
+            return self._fill_window(now)
         if self.attempt + 1 < self._seeders or not self._in(*_SWARMING):
             return self._next_seeder(str(error))
         return ()
@@ -237,20 +310,45 @@ class Download:
             self._states.get(index) is State.WAITING for index in self._wanted or ()
         )
 
-    def _degrade(self, parent: Parent) -> Sequence[Effect]:
-        """No progress for a while: the next stage that can help."""
-        if not self._in(State.ACTIVE, State.STRANDED):
-            return self._next_seeder("the seeder is silent")
-        self.stage = Stage(min(self.stage + 1, Stage.ORIGIN))
-        match self.stage:
-            case Stage.NEXT_PARENT if parent is Parent.STARVED:
-                return (AskPlan(parent_failed=False), WidenMesh())
-            case Stage.NEXT_PARENT:
-                return (AskPlan(parent_failed=True),)
-            case Stage.MESH:
-                return (AskPlan(parent_failed=parent is not Parent.STARVED), WidenMesh())
+    def _degrade_quiet(self, parents: Sequence[Parent], now: float) -> Sequence[Effect]:
+        """What is to be done about the lanes that make no progress."""
+        effects: list[Effect] = []
+        for stripe, quiet_s in enumerate(self.quiet_s(now)):
+            parent = parents[stripe] if stripe < len(parents) else Parent.HOLDING
+            if self.ended:
+                break
+            if quiet_s < self._patience_s(stripe, parent):
+                if quiet_s >= _DOUBT_S and self._busy(stripe):
+                    effects += self._doubt_parent(stripe, now, pause_s=_DOUBT_S)
+                continue
+            if self._busy(stripe):
+                self._lanes[stripe].progress_at = now
+                effects += self._degrade(stripe, parent)
+            elif self._awaits_seeder(stripe) and now > self._heard_at:
+                self._heard_at = now
+                effects += self._next_seeder("the seeder is silent")
+        return effects
+
+    def _awaits_seeder(self, stripe: int) -> bool:
+        """Whether something of a lane is missing that nobody has been asked for."""
+        if not self._laid_out or self._wanted is None:
+            return True
+        lanes = len(self._lanes)
+        missing = (i for i in self._wanted if self._states.get(i) is not State.DONE)
+        return any(index % lanes == stripe for index in missing)
+
+    def _degrade(self, stripe: int, parent: Parent) -> Sequence[Effect]:
+        """A lane without progress for a while: the next stage that can help."""
+        lane = self._lanes[stripe]
+        lane.stage = Stage(min(lane.stage + 1, Stage.ORIGIN))
+        failed = parent is not Parent.STARVED
+        match lane.stage:
+            case Stage.NEXT_PARENT if failed:
+                return (AskPlan(parent_failed=True, stripe=stripe),)
+            case Stage.NEXT_PARENT | Stage.MESH:
+                return (AskPlan(parent_failed=failed, stripe=stripe), WidenMesh(stripe))
             case Stage.NEXT_SEEDER:
-                return (WidenMesh(), *self._next_seeder("the swarm makes no progress"))
+                return (WidenMesh(stripe), *self._next_seeder("the swarm makes no progress"))
             case _:
                 return self._to_origin("the swarm makes no progress")
 
@@ -265,5 +363,6 @@ class Download:
     def _to_origin(self, reason: str) -> Sequence[Effect]:
         self.ended = True
         self.attempt = self._seeders
-        self.stage = Stage.ORIGIN
+        for lane in self._lanes:
+            lane.stage = Stage.ORIGIN
         return (GoToOrigin(reason),)

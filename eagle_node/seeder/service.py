@@ -242,4 +242,4 @@ def _in_order(torrents: Sequence[SegmentTorrent], request: FetchRequest) -> list
 
 
 def _segment(torrent: SegmentTorrent) -> SegmentEvent:
-    return SegmentEvent(index=torrent.segment.index, metainfo=torrent.metainfo)
+    return SegmentEvent(index=torrent.segment.index, layer=torrent.layer)

@@ -5,6 +5,7 @@ The same bytes give the same metainfo on every node, so any holder can make it a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,8 @@ from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.files import BlobDirectory, segment_name
 from eagle_node.blobs.segments import Layout, Segment
 
+_BLOCK = 16 << 10
+"""Bytes under a leaf of the hash tree (BEP 52)."""
 _KEYS = frozenset({b"info", b"piece layers"})
 """What metainfo of a segment holds at its top level."""
 
@@ -32,6 +35,16 @@ class SegmentTorrent:
     info_hash: InfoHash
     hashed_here: bool = field(default=False, compare=False)
     """Made by this process from the file's own bytes: to offer it they need not be hashed again."""
+
+    @property
+    def layer(self) -> bytes:
+        """The hashes of its pieces, 32 bytes each: what others need to make the same torrent."""
+        content: Any = lt.bdecode(self.metainfo)
+        layers = content.get(b"piece layers")
+        if layers:
+            return b"".join(layers.values())
+        (node,) = content[b"info"][b"file tree"].values()
+        return bytes(node[b""][b"pieces root"])
 
     @property
     def name(self) -> str:
@@ -97,6 +110,25 @@ def make_whole_torrent(
     return InfoHash(best[:20]), metainfo
 
 
+def assemble_torrent(
+    layer: bytes, digest: Digest, segment: Segment, *, root_certificate: bytes = b""
+) -> SegmentTorrent:
+    """The torrent of the segment whose pieces have these hashes (`SegmentTorrent.layer`).
+
+    All else in the metainfo follows from what every node knows. `WrongContent` for a layer that is
+    of another number of pieces.
+    """
+    pieces = -(-segment.length // segment.piece_length)
+    if len(layer) != 32 * pieces:
+        raise WrongContent(
+            f"{len(layer)} bytes are not the piece hashes of {digest} segment {segment.index}"
+        )
+    root = layer if pieces == 1 else _merkle_root(layer, segment.piece_length)
+    info = _info(digest, segment, root_certificate, root)
+    content = {b"info": info, b"piece layers": {root: layer} if pieces > 1 else {}}
+    return _torrent(digest, segment, lt.bencode(content))
+
+
 def parse_torrent(
     metainfo: bytes, digest: Digest, segment: Segment, *, root_certificate: bytes = b""
 ) -> SegmentTorrent:
@@ -108,7 +140,7 @@ def parse_torrent(
         content: Any = lt.bdecode(metainfo)
     except (RuntimeError, ValueError) as error:
         raise WrongContent(f"metainfo of {digest} is not bencoded: {error}") from error
-    expected = _expected_info(digest, segment, root_certificate)
+    expected = _info(digest, segment, root_certificate, 32)
     if (
         not isinstance(content, dict)
         or not content.keys() <= _KEYS
@@ -145,10 +177,27 @@ def _torrent(digest: Digest, segment: Segment, metainfo: bytes) -> SegmentTorren
     )
 
 
-def _expected_info(digest: Digest, segment: Segment, root_certificate: bytes) -> dict[bytes, Any]:
+def _merkle_root(layer: bytes, piece_length: int) -> bytes:
+    """Of the tree above a piece layer, padded with the hashes of pieces of zero hashes (BEP 52)."""
+    pad = bytes(32)
+    for _ in range((piece_length // _BLOCK).bit_length() - 1):
+        pad = hashlib.sha256(pad + pad).digest()
+    nodes = [layer[at : at + 32] for at in range(0, len(layer), 32)]
+    while len(nodes) > 1:
+        if len(nodes) % 2:
+            nodes.append(pad)
+        pairs = zip(nodes[::2], nodes[1::2], strict=True)
+        nodes = [hashlib.sha256(left + right).digest() for left, right in pairs]
+        pad = hashlib.sha256(pad + pad).digest()
+    return nodes[0]
+
+
+def _info(
+    digest: Digest, segment: Segment, root_certificate: bytes, root: bytes | int
+) -> dict[bytes, Any]:
     name = segment_name(digest, segment.index).encode()
     expected: dict[bytes, Any] = {
-        b"file tree": {name: {b"": {b"length": segment.length, b"pieces root": 32}}},
+        b"file tree": {name: {b"": {b"length": segment.length, b"pieces root": root}}},
         b"meta version": 2,
         b"name": name,
         b"piece length": segment.piece_length,

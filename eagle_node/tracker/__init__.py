@@ -1,14 +1,17 @@
 """The tracker: who holds what, and from whom a joining node should take it.
 
-Nodes make two JSON calls: ``plan`` once per blob that they need, ``advertise`` for what they hold.
+Nodes make two JSON calls: ``plan`` for a blob that they need, again and again until they have it
+(it answers when something has changed), ``advertise`` for what they hold.
 Unmodified BitTorrent clients announce and scrape by HTTP. Both see the same holders.
 
 ::
 
     handlers ─► directory ─► table      holdings of all nodes, in SQLite: survive a restart
                     └──────► machine    waves: blobs that are asked for now, in memory
-                                ├► wave      one blob: its sources, and each downloader's parent
-                                ├► plan      the order of peers, a pure function
+                                ├► wave      one blob: its sources, and each downloader's parents
+                                │    ├► plan     shape of the trees, what a cell hangs on: pure
+                                │    ├► cell     nodes that get a blob together, and their host
+                                │    └► forest   who feeds whom within a cell: arithmetic
                                 └► strangers BitTorrent clients that are no nodes
 
 A wave is loaded from the table when its blob is first asked for, kept current by every advert, and
@@ -21,7 +24,8 @@ dropped when nobody has asked for a while. Who misses two intervals is gone from
 ``bencode``   the encoding of their replies
 ``distance``  how far two hosts are apart: labels, then common address prefix
 ``source``    a node's part in a wave
-``rings``     where a plan looks for sources, however many there are
+``holders``   complete sources by place, idle ones apart
+``pace``      how fast a wave's nodes are
 ``health``    who is believed to fail its children
 ``client``    the nodes' side: picks the tracker of a digest, fails over, backs off
 """

@@ -15,6 +15,7 @@ from eagle_node.base.rendezvous import ranked
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.tracker.fields import Malformed
 from eagle_node.tracker.schema import (
+    HOLD_S,
     Advert,
     Plan,
     PlanRequest,
@@ -94,12 +95,16 @@ class TrackerClient:
         )
 
     async def plan(self, request: PlanRequest) -> Plan:
-        """Peers for a blob; `Unavailable` when no tracker answers."""
+        """Peers for a blob; `Unavailable` when no tracker answers.
+
+        With ``after`` set it takes until the plan has changed, `HOLD_S` at the most.
+        """
         body = render_plan_request(request)
+        timeout_s = self._timeout_s + (HOLD_S if request.after else 0.0)
         errors = []
         for url in self.order(request.digest):
             try:
-                return parse_plan(await self._call(url, "/v1/plan", body))
+                return parse_plan(await self._call(url, "/v1/plan", body, timeout_s))
             except (Unavailable, Malformed) as error:
                 errors.append(str(error))
         raise Unavailable("no tracker answers: " + ("; ".join(errors) or "none is known"))
@@ -131,12 +136,14 @@ class TrackerClient:
         standing.behind = not full and (standing.behind or reply.want_full)
         return None
 
-    async def _call(self, url: str, path: str, body: bytes) -> bytes:
+    async def _call(
+        self, url: str, path: str, body: bytes, timeout_s: float | None = None
+    ) -> bytes:
         from aiohttp import ClientError, ClientTimeout
 
         assert self._session is not None, "used outside of its `async with`"
         standing, headers = self._standing(url), {"Content-Type": "application/json"}
-        timeout = ClientTimeout(total=self._timeout_s)
+        timeout = ClientTimeout(total=timeout_s or self._timeout_s)
         try:
             async with self._session.post(
                 url + path,

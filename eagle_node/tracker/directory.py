@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Self
 
 from eagle_node.base.digest import Digest
-from eagle_node.base.ids import InfoHash
+from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.config.tree import TrackerConfig
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.tracker.machine import Machine, Torrent, WaveKey
-from eagle_node.tracker.schema import Advert, Holder, Plan, PlanRequest, address_of
+from eagle_node.tracker.schema import HOLD_S, Advert, Holder, Plan, PlanRequest, address_of
 from eagle_node.tracker.table import HoldingTable
 from eagle_node.tracker.wire import Announce, SwarmPeer, Tally
 
 _SWEEPS = 4
 """Looks for nodes that are gone, per interval."""
+
+Watched = tuple[WaveKey, NodeId]
+"""A downloader and its blob."""
 
 
 class Directory:
@@ -31,6 +34,7 @@ class Directory:
         self._machine = Machine(interval_s=config.interval_s)
         self._order = asyncio.Lock()
         """Held while table and machine take in the same thing, so that they do so in one order."""
+        self._watchers: dict[Watched, asyncio.Event] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -46,15 +50,26 @@ class Directory:
         await self._stack.aclose()
 
     async def plan(self, request: PlanRequest) -> Plan:
-        """Peers for a node that downloads a blob, its parent first."""
-        await self._load((request.node.group, request.digest), request.size)
-        return self._machine.plan(request, self._clock())
+        """Peers for a node that downloads a blob, per stripe and parent first.
+
+        One that names the revision it has got waits for another, `HOLD_S` at the most.
+        """
+        key = (request.node.group, request.digest)
+        await self._load(key, request.size)
+        plan = self._machine.plan(request, self._clock())
+        self._wake(but=(key, request.node.node_id))
+        if plan.revision == request.after:
+            await self._changes((key, request.node.node_id))
+            plan = self._machine.current_plan(request, self._clock())
+        return plan
 
     async def advertise(self, advert: Advert) -> bool:
         """Take in what a node holds; whether it should say everything that it holds."""
         async with self._order:
             await self._table.apply(advert)
-            return self._machine.advertise(advert, self._clock())
+            want_full = self._machine.advertise(advert, self._clock())
+        self._wake()
+        return want_full
 
     async def holders(self, digest: Digest, group: str) -> list[Holder]:
         """The live nodes of ``group`` that have a blob, or parts of it."""
@@ -86,6 +101,7 @@ class Directory:
         async with self._order:
             if gone := self._machine.expire(self._clock()):
                 await self._table.forget(gone)
+            self._wake()
 
     async def _load(self, key: WaveKey, size: int) -> None:
         if self._machine.is_loaded(key):
@@ -94,6 +110,23 @@ class Directory:
             if not self._machine.is_loaded(key):
                 rows = await self._table.holders(key[1])
                 self._machine.load(key, size, rows, self._clock())
+
+    async def _changes(self, watched: Watched) -> None:
+        """Wait until a plan has changed, or for a while."""
+        changed = self._watchers.setdefault(watched, asyncio.Event())
+        try:
+            async with asyncio.timeout(HOLD_S):
+                await changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if self._watchers.get(watched) is changed:
+                del self._watchers[watched]
+
+    def _wake(self, but: Watched | None = None) -> None:
+        for watched in self._machine.take_changed() - {but}:
+            if (changed := self._watchers.pop(watched, None)) is not None:
+                changed.set()
 
     async def _sweep(self) -> None:
         while True:

@@ -91,7 +91,7 @@ class TrackerService:
             "plan of %s for %s: %s%s",
             asked.digest[7:19],
             asked.node.host,
-            " ".join(peer.host for peer in plan.peers),
+            " / ".join(" ".join(peer.host for peer in peers) for peers in plan.stripes),
             f", {len(asked.failed)} failed" if asked.failed else "",
         )
         self._metrics.tracker_plans.inc()

@@ -7,7 +7,8 @@ loads a wave (`load`) before it asks for a plan or an announce of its blob.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+import zlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from eagle_node.base.digest import Digest
@@ -15,7 +16,14 @@ from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.base.rendezvous import ranked
 from eagle_node.tracker.distance import Place, distance, place_of
 from eagle_node.tracker.health import Known
-from eagle_node.tracker.schema import Advert, NodeInfo, Plan, PlanRequest, address_of
+from eagle_node.tracker.schema import (
+    Advert,
+    NodeInfo,
+    PeerAddress,
+    Plan,
+    PlanRequest,
+    address_of,
+)
 from eagle_node.tracker.strangers import Strangers
 from eagle_node.tracker.wave import Wave
 from eagle_node.tracker.wire import Announce, Event, SwarmPeer, Tally
@@ -56,6 +64,12 @@ class Machine:
         self._waves_of: dict[NodeId, set[WaveKey]] = {}
         """In which waves a node is a source; every node has an entry."""
         self._strangers = Strangers()
+        self._changed: set[tuple[WaveKey, NodeId]] = set()
+
+    def take_changed(self) -> set[tuple[WaveKey, NodeId]]:
+        """Whose plans have changed since this was last asked, and for which blob."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def restore(self, nodes: Iterable[NodeInfo], now: float) -> None:
         """Nodes of a former run; they have two intervals to call."""
@@ -68,14 +82,14 @@ class Machine:
 
     def load(self, key: WaveKey, size: int, rows: Iterable[HeldRow], now: float) -> None:
         """Take in all holders of a blob."""
-        self._waves[key] = Wave(size, now)
+        self._waves[key] = Wave(size, now, lambda node_id: self._changed.add((key, node_id)))
         for row in rows:
             known = self._nodes.get(row.node_id)
             if known is not None and known.info.group == key[0]:
                 self._hold(key, known, row.have, now)
 
     def plan(self, request: PlanRequest, now: float) -> Plan:
-        """Peers for a node that downloads a loaded blob, its parent first.
+        """Peers for a node that downloads a loaded blob, per stripe and parent first.
 
         Who is said to be gone leaves the wave at once, its children take its place; a call of its
         own brings it back.
@@ -83,14 +97,22 @@ class Machine:
         known, _ = self._register(request.node, now)
         key = (request.node.group, request.digest)
         wave = self._waves[key]
-        if not wave.has_seeder:
-            self._expect_seeder(key, known)
-        self._waves_of[request.node.node_id].add(key)
         for node_id in request.gone:
             if key in self._waves_of.get(node_id, ()) and node_id != request.node.node_id:
                 self._drop(key, node_id)
-        peers = wave.join(known, frozenset((*request.failed, *request.gone)), now)
-        return Plan(peers=tuple(address_of(peer) for peer in peers), interval_s=self._interval_s)
+        if not wave.has_seeder:
+            self._expect_seeder(key, known, but=request.gone)
+        self._waves_of[request.node.node_id].add(key)
+        failed = frozenset((*request.failed, *request.gone))
+        return self._plan(wave.join(known, failed, now, partial=request.partial))
+
+    def current_plan(self, request: PlanRequest, now: float) -> Plan:
+        """What has become of a plan; without stripes for a node that was dropped, or is done.
+
+        It brings nobody back: who asked may be dead since.
+        """
+        wave = self._waves.get((request.node.group, request.digest))
+        return self._plan(wave.peers(request.node.node_id, now) if wave else ())
 
     def advertise(self, advert: Advert, now: float) -> bool:
         """Take in what a node holds; whether the node should say everything that it holds."""
@@ -204,10 +226,15 @@ class Machine:
             wave.check()
             assert len(wave) == sum(key in keys for keys in self._waves_of.values())
 
-    def parent_of(self, node: NodeInfo, digest: Digest) -> NodeId | None:
-        """Whom ``node`` takes a blob from."""
+    def parents_of(self, node: NodeInfo, digest: Digest) -> tuple[NodeId | None, ...]:
+        """Whom ``node`` takes each stripe of a blob from."""
         wave = self._waves.get((node.group, digest))
-        return wave.parent_of(node.node_id) if wave else None
+        return wave.parents_of(node.node_id) if wave else ()
+
+    def _plan(self, stripes: Iterable[Iterable[NodeInfo]]) -> Plan:
+        addresses = tuple(tuple(address_of(peer) for peer in peers) for peers in stripes)
+        revision = _revision(addresses) if addresses else ""
+        return Plan(stripes=addresses, interval_s=self._interval_s, revision=revision)
 
     def _register(self, info: NodeInfo, now: float) -> tuple[Known, bool]:
         """The node, heard of now; whether it was unknown, or known with other properties."""
@@ -219,6 +246,11 @@ class Machine:
             return known, True
         known.seen = now
         if known.info == info:
+            return known, False
+        if replace(known.info, upload_rate=info.upload_rate) == info:
+            known.info = info
+            for key in self._waves_of[info.node_id]:
+                self._waves[key].rated(known)
             return known, False
         self._leave(info.node_id)
         self._forget(known.info)
@@ -248,15 +280,23 @@ class Machine:
         for key in list(self._waves_of[node_id]):
             self._drop(key, node_id)
 
-    def _expect_seeder(self, key: WaveKey, joiner: Known) -> None:
+    def _expect_seeder(self, key: WaveKey, joiner: Known, *, but: Collection[NodeId]) -> None:
         """The seeder that the digest's rendezvous hash selects will have the blob soon."""
         group, digest = key
         seeders = [
             node_id
             for node_id in self._seeders
-            if (known := self._nodes[node_id]).info.group == group and known is not joiner
+            if (known := self._nodes[node_id]).info.group == group
+            and known is not joiner
+            and node_id not in but
         ]
         for node_id in ranked(digest, seeders)[:1]:
             if NodeId(node_id) not in self._waves[key]:
                 self._waves[key].expect(self._nodes[NodeId(node_id)])
                 self._waves_of[NodeId(node_id)].add(key)
+
+
+def _revision(stripes: Iterable[tuple[PeerAddress, ...]]) -> str:
+    """Names the first of each stripe's peers."""
+    firsts = ",".join(peers[0].node_id if peers else "-" for peers in stripes)
+    return f"{zlib.crc32(firsts.encode()):08x}"

@@ -1,164 +1,147 @@
-"""Whom should a joining node take a blob from? One pure, deterministic function.
+"""How a blob should travel: the shape of its trees, and what a cell of nodes hangs on.
 
-**One parent each.** When links are equal, a node that feeds two children halves the rate of
-everything behind them, while one more hop costs only `HOP_S`. So downloads form a chain: the seeder
-feeds the first, each next one hangs on the tail, and the seeder's uplink carries each byte once.
-Hanging on a candidate is expected to end after
+**Cells.** Nodes that ask for a blob at about the same time, in one zone and of one speed, form a
+cell; its `forest` says who feeds whom, and carries the blob to all of them at the rate of one link.
+A forest of ``n`` nodes needs the blob from outside once and has the uplink of one node to spare, so
+cells form a line: the seeder feeds the first, each feeds the next. The seeder's uplink carries
+each byte once, and so does each zone's border.
 
-    (children it feeds + 1) * size / rate  +  hops from a complete copy * HOP_S
+**Shapes.** In a chain each uplink feeds one other node and every node is a hop, cheap (`HOP_S`) but
+one of many: the last of 1,000 would end after several times the blob's time. Trees over two
+stripes, with two children each, load an uplink no more and have ``log2(n)`` levels only. A level
+costs much more than a hop (`LEVEL_S`): two children share an uplink that is just fast enough, and
+the one that falls behind catches up slowly. A plain binary tree halves the rate, which small blobs
+do not mind. The shape is the one that should end first (`shape_for`); a cell that grows changes it.
+More stripes are barely shallower and split each link between more connections.
 
-and the least is taken. What follows from it: an idle complete holder beats any chain; a busy one
-(up to `COMPLETE_SLOTS`) beats a chain that is deep for the blob's size; a chain that has become
-deeper than its blob takes to move branches at its top, so that a small blob reaches a thousand
-nodes in a tree while a big one goes through them in a line.
+**Late nodes** do not join the cell of those who are ahead, who would have to wait for them, but
+form the next one. A cell is open to others for `open_for_s`.
 
-**Zones.** A candidate in the joiner's zone beats any outside, so that a zone's border is crossed
-once per blob; the first of a zone hangs on the nearest tail outside. The last slot of a node is
-kept for a fast child of its own zone. Among equals the nearest counts: rack, then address prefix.
-A rack does not make a chain branch: its uplink is rarely scarcer than the node's own.
+**Hosts.** What a cell hangs on, best first: what is free before what feeds somebody already, a
+complete holder before nodes that are still downloading, these before the seeder; always in the own
+zone if anybody is there at all, near ones before far ones. The cells of a generation that live in
+the seeder's zone come first in the line, whoever asked first.
 
-**Slow nodes** (known upload rate below `SLOW` of the wave's median) are nobody's parent while
-another can be had: they end up as leaves beside the chain, and do not count as load there.
+**Slow nodes** (known rate below `SLOW` of what is usual) and those that somebody complained of form
+cells of their own behind the others; nobody waits for them but their like.
 
-**Failures.** A peer in ``failed`` is left out; one that another node complained of comes last. A
-child whose parent died takes its place: the nearest ancestor that has shown a sign of life since,
-and has a slot. Candidates are complete, or joined before the joiner: nobody waits for somebody who
-waits for him.
-
-**Fallbacks** follow the parent, next best first; one outside the zone, and the seeder, are always
-among them.
+**Failures.** A leaver's place in the forest is filled from its end. Whoever complains of a parent
+is given, next best first: the ancestors in the stripe's tree, who never wait for their descendants;
+a free complete holder; one source of another zone; the seeder.
 """
 
 from __future__ import annotations
 
+import enum
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from eagle_node.base.ids import NodeId
-from eagle_node.tracker.distance import distance, place_of
+from eagle_node.blobs.segments import layout_of
 from eagle_node.tracker.schema import NodeInfo
 
-HOP_S = 0.03
-"""Seconds that one more hop costs beyond the transfer (measured: 8 sessions in a row)."""
+HOP_S = 0.07
+"""Seconds that one more hop of a chain costs (20 nodes on links of 10 and 20 Mbit/s)."""
+LEVEL_S = 0.45
+"""Seconds that one more level costs where nodes have two children (the same rig)."""
 USUAL_RATE = 12_500_000
-"""Bytes/s of a node whose upload rate nobody knows: 100 Mbit/s, so that doubt favours the chain."""
+"""Bytes/s of a node whose rate nobody knows: 100 Mbit/s."""
 SLOW = 0.5
-"""A known rate below this share of the median makes a node slow."""
-COMPLETE_SLOTS = 4
-"""Children of a node that has the whole blob."""
-ARRIVING_SLOTS = 2
-"""Children of a node that is itself downloading; the second where zones or depth make it pay."""
-SEEDER_SLOTS = 1
-"""Children of the seeder, while somebody else can serve."""
+"""A known rate below this share of the usual one makes a node slow."""
 MAX_PEERS = 8
-"""Peers in a plan."""
+"""Peers of a stripe in a plan."""
+_ANCESTORS = 3
+"""Fallbacks next above the parent; the topmost one comes as well."""
+_OPEN_SHARE = 0.05
+"""A cell is open for this share of the blob's time: the most that its members may wait."""
+_OPEN_S = (1.2, 2.0)
+"""Bounds of that in seconds: one large cell beats a line of small ones, so doubt keeps it open."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A node that the joiner may take the blob from, as seen by the joiner."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Of a forest."""
 
-    node: NodeInfo
-    complete: bool
-    """Has all of the blob, or is its seeder."""
-    seeder: bool = False
-    """Gets the blob from its origin, for all."""
-    growing: bool = False
-    """Is downloading; one that is neither complete nor growing has stopped half-way."""
-    depth: int = 0
-    """Hops from a complete copy."""
-    children: int = 0
-    """Nodes that it feeds as parent."""
-    slow_children: int = 0
-    guests: int = 0
-    """Those of its children that are slow or of another zone."""
-    votes: int = 0
-    """Complaints against it that count."""
-    ancestor: int = 0
-    """How many hops above the joiner it stands in the joiner's own chain; 0: it does not."""
-    alive: bool = False
-    """It has called after the joiner was last heard of making progress."""
+    stripes: int
+    arity: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joiner:
-    """The node that asks, and what it asks for."""
+CHAIN = Shape(stripes=1, arity=1)
+STRIPED = Shape(stripes=2, arity=2)
+TREE = Shape(stripes=1, arity=2)
 
-    node: NodeInfo
-    size: int
-    """Bytes of the blob."""
-    usual_rate: int = USUAL_RATE
-    """Median of the upload rates that are known in the wave, bytes/s."""
-    failed: Collection[NodeId] = ()
-    parent: NodeId | None = None
-    """Its parent until now, kept unless it failed."""
+
+def shape_for(nodes: int, size: int, usual_rate: int) -> Shape:
+    """The shape in which ``nodes`` get ``size`` bytes first."""
+    levels = nodes.bit_length() * LEVEL_S
+    costs = {
+        CHAIN: nodes * HOP_S,
+        STRIPED: levels if len(layout_of(size).segments) > 1 else math.inf,
+        TREE: levels + size / max(1, usual_rate),
+    }
+    return min(costs, key=lambda shape: costs[shape])
+
+
+def open_for_s(size: int, usual_rate: int) -> float:
+    """Seconds for which nodes may join a cell that gets ``size`` bytes."""
+    least, most = _OPEN_S
+    return min(most, max(least, _OPEN_SHARE * size / max(1, usual_rate)))
 
 
 def is_slow(node: NodeInfo, usual_rate: int) -> bool:
-    """Whether ``node`` is known to send well below what is usual."""
+    """Whether ``node`` is known to be well below what is usual."""
     return 0 < node.upload_rate < usual_rate * SLOW
 
 
-def slots(candidate: Candidate) -> int:
-    """How many children ``candidate`` should feed at the most."""
-    if candidate.seeder:
-        return SEEDER_SLOTS
-    return COMPLETE_SLOTS if candidate.complete else ARRIVING_SLOTS
+class Kind(enum.IntEnum):
+    """Of a host, best first."""
+
+    COMPLETE = 0
+    CELL = 1
+    SEEDER = 2
 
 
-def plan(candidates: Iterable[Candidate], joiner: Joiner) -> tuple[NodeInfo, ...]:
-    """The peers for ``joiner``, its parent first; empty if there is nobody to ask."""
-    ranked = sorted(
-        (candidate for candidate in candidates if candidate.node.node_id not in joiner.failed),
-        key=lambda candidate: _rank(candidate, joiner),
-    )
-    chosen = ranked[:MAX_PEERS]
-    rest = ranked[MAX_PEERS:]
-    needed = [
-        next((c for c in ranked if c.node.zone != joiner.node.zone), None),
-        next((c for c in ranked if c.seeder), None),
-    ]
-    missing = [candidate for candidate in needed if candidate is not None and candidate in rest]
-    chosen = chosen[: MAX_PEERS - len(missing)] + missing
-    return tuple(dict.fromkeys(candidate.node for candidate in chosen))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What a cell could hang on."""
+
+    kind: Kind
+    near: bool
+    """In the cell's zone."""
+    load: int
+    """Cells, or nodes' stripes, that it feeds already."""
+    votes: int = 0
+    """Complaints that count."""
+    lame: bool = False
+    """A cell of slow nodes."""
+    distance: tuple[int, int] = (0, 0)
+    number: int = 0
+    """Of a cell, in the order of the line: the last is the least deep in demand."""
 
 
-def _rank(candidate: Candidate, joiner: Joiner) -> tuple[object, ...]:
-    """Sort key; the first element that differs decides."""
-    has_slot = _has_slot(candidate, joiner)
-    hopeful = has_slot and (candidate.alive or candidate.complete)
+def rank(host: Host) -> tuple[object, ...]:
+    """Sort key, best first; the first element that differs decides."""
     return (
-        candidate.node.node_id != joiner.parent,
-        candidate.votes,
-        not (candidate.complete or candidate.growing),
-        joiner.parent in joiner.failed and not hopeful,
-        candidate.ancestor if candidate.ancestor and has_slot else 1 << 30,
-        not has_slot,
-        _too_slow(candidate, joiner),
-        candidate.node.zone != joiner.node.zone,
-        round(_ends_after(candidate, joiner), 6),
-        distance(place_of(candidate.node), place_of(joiner.node)),
-        candidate.node.node_id,
+        host.votes,
+        host.lame,
+        not host.near,
+        host.load > 0,
+        host.kind,
+        host.load,
+        host.distance,
+        -host.number,
     )
 
 
-def _has_slot(candidate: Candidate, joiner: Joiner) -> bool:
-    limit = slots(candidate)
-    if candidate.children >= limit:
-        return False
-    guest = candidate.node.zone != joiner.node.zone or is_slow(joiner.node, joiner.usual_rate)
-    return not guest or candidate.guests < max(1, limit - 1)
+def order(
+    ancestors: Iterable[NodeInfo], others: Iterable[NodeInfo], failed: Collection[str]
+) -> tuple[NodeInfo, ...]:
+    """The peers for one stripe: ``ancestors`` from the parent up, then ``others``, without doubles.
 
-
-def _too_slow(candidate: Candidate, joiner: Joiner) -> bool:
-    wanted = min(joiner.node.upload_rate or joiner.usual_rate, joiner.usual_rate)
-    return is_slow(candidate.node, wanted)
-
-
-def _ends_after(candidate: Candidate, joiner: Joiner) -> float:
-    """Seconds until the joiner would have the blob."""
-    load = candidate.children
-    if not is_slow(joiner.node, joiner.usual_rate):
-        load -= candidate.slow_children
-    rate = min(candidate.node.upload_rate or joiner.usual_rate, joiner.usual_rate)
-    return (load + 1) * joiner.size / max(1, rate) + candidate.depth * HOP_S
+    Who is in ``failed`` is left out.
+    """
+    line = [node for node in ancestors if node.node_id not in failed]
+    if len(line) > _ANCESTORS + 1:
+        line = [*line[: _ANCESTORS + 1], line[-1]]
+    rest = [node for node in others if node.node_id not in failed]
+    return tuple(dict.fromkeys([*line, *rest]))[:MAX_PEERS]

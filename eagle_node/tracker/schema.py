@@ -19,6 +19,8 @@ MAX_SIZE = 1 << 40
 """Bytes that a blob may have: bounds the layout that a message makes the tracker compute."""
 UNKNOWN_HASH = InfoHash(bytes(20))
 """Stands for the info-hash of a segment that the sender has no metainfo of."""
+HOLD_S = 8.0
+"""How long a plan that has not changed is held back: below the patience of proxies in between."""
 _MAX_RATE = 1 << 60
 _NODE_ID = re.compile(r"[0-9a-f]{32}\Z")
 
@@ -77,15 +79,22 @@ class PlanRequest:
     """Peers that gave it no progress."""
     gone: tuple[NodeId, ...] = ()
     """Peers that refuse connections: their processes have ended, or their hosts."""
+    partial: bool = False
+    """It wants parts of the blob only, and so cannot feed others."""
+    after: str = ""
+    """Answer once the plan has another revision than this, or after a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Whom to take a blob from: the parent first, then fallbacks in order."""
+    """Whom to take a blob from."""
 
-    peers: tuple[PeerAddress, ...]
+    stripes: tuple[tuple[PeerAddress, ...], ...]
+    """Segment ``i`` comes from stripe ``i % len(stripes)``: its parent, then fallbacks in order."""
     interval_s: float
     """Seconds between adverts of a node; who misses two is forgotten."""
+    revision: str = ""
+    """Names the parents: other parents, another revision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +148,8 @@ def parse_plan_request(body: bytes) -> PlanRequest:
         size=fields.integer("size", 0, MAX_SIZE),
         failed=tuple(_node_id(fields, "failed", text) for text in fields.texts("failed")),
         gone=tuple(_node_id(fields, "gone", text) for text in fields.texts("gone")),
+        partial=fields.boolean("partial"),
+        after=fields.text("after"),
     )
 
 
@@ -151,14 +162,19 @@ def parse_plan(body: bytes) -> Plan:
     """The plan that ``body`` spells, or `Malformed`."""
     fields = Fields.of(body)
     return Plan(
-        peers=tuple(_peer(peer) for peer in fields.objects("peers")),
+        stripes=tuple(
+            tuple(_peer(peer) for peer in stripe.objects("peers"))
+            for stripe in fields.objects("stripes")
+        ),
         interval_s=fields.number("interval_s"),
+        revision=fields.text("revision"),
     )
 
 
 def render_plan(plan: Plan) -> bytes:
     """``plan`` as JSON."""
-    return _json(asdict(plan))
+    stripes = [{"peers": [asdict(peer) for peer in stripe]} for stripe in plan.stripes]
+    return _json({"stripes": stripes, "interval_s": plan.interval_s, "revision": plan.revision})
 
 
 def parse_advert(body: bytes) -> Advert:

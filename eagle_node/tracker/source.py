@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from eagle_node.base.ids import NodeId
+from eagle_node.tracker.cell import Cell
 from eagle_node.tracker.health import Known
 from eagle_node.tracker.schema import NodeInfo
 
@@ -19,21 +20,27 @@ class Source:
     """Verified segments, unless complete."""
     joined: bool = False
     """Has downloaded the blob from others; a seeder that has not, gets it from the origin."""
-    order: int | None = None
-    """Its number in the order of joining while it downloads."""
-    parent: NodeId | None = None
-    """Whom it takes the blob from; set only while it downloads, and always a source."""
-    depth: int = 0
-    """Hops from a complete copy when it took its parent: an estimate once others moved."""
+    downloading: bool = False
+    cell: Cell | None = None
+    """Whose forest it stands in: set while it downloads, and as long as others of the cell do."""
+    parents: tuple[NodeId | None, ...] = ()
+    """Whom it takes each stripe from; empty unless it downloads."""
+    children: dict[NodeId, int] = field(default_factory=dict)
+    """Downloaders that take a stripe from it, and how many stripes each."""
+    failed: frozenset[NodeId] = frozenset()
+    """Peers that gave it no progress."""
     progressed: float = 0.0
     """When it last had more than before."""
-    children: dict[NodeId, None] = field(default_factory=dict)
-    """The sources whose parent it is."""
 
     @property
     def info(self) -> NodeInfo:
         """The node."""
         return self.known.info
+
+    @property
+    def node_id(self) -> NodeId:
+        """Of the node."""
+        return self.known.info.node_id
 
     @property
     def seeder(self) -> bool:
@@ -45,8 +52,7 @@ class Source:
         """Has, or gets from the origin, all that anybody can ask for."""
         return self.complete or self.seeder
 
-    def may_feed(self, child: Source) -> bool:
-        """Whether ``child`` can hang on this one without ever waiting for itself."""
-        if self.whole or self.order is None or child.order is None:
-            return self is not child
-        return self.order < child.order
+    @property
+    def load(self) -> int:
+        """Stripes that it feeds."""
+        return sum(self.children.values())

@@ -14,6 +14,7 @@ SEEDERS = 2
 WINDOW = 2
 
 indices = st.integers(0, SEGMENTS - 1)
+stripes = st.integers(0, 1)
 have = st.frozensets(indices, max_size=3)
 errors = st.sampled_from([None, Unavailable("broken"), Denied("no", status=403, code="DENIED")])
 
@@ -24,8 +25,11 @@ events = st.one_of(
     st.builds(e.SegmentArrived, indices),
     st.builds(e.SeederBeat, st.integers(0, 5)),
     st.builds(e.StreamEnded, errors),
-    st.builds(e.Ticked, st.sampled_from(e.Parent)),
-    st.sampled_from([e.BytesArrived(), e.ParentLost(), e.ParentGone(), e.Planned()]),
+    st.builds(e.Ticked, st.lists(st.sampled_from(e.Parent), max_size=2).map(tuple)),
+    st.builds(e.BytesArrived, indices),
+    st.builds(e.ParentLost, stripes),
+    st.builds(e.ParentGone, stripes),
+    st.builds(e.Planned, st.integers(1, 2)),
 )
 steps = st.lists(st.tuples(events, st.floats(0, 4)), max_size=60)
 
@@ -104,7 +108,7 @@ def test_a_download_always_ends(history: list[tuple[e.Event, float]]) -> None:
     endings = [e.Finish, e.GiveUp, e.GoToOrigin]
     for _ in range(400):
         now += 0.25
-        effects = machine.handle(e.Ticked(e.Parent.STARVED), now)
+        effects = machine.handle(e.Ticked((e.Parent.STARVED, e.Parent.STARVED)), now)
         if any(type(effect) in endings for effect in effects):
             break
     assert machine.ended

@@ -50,8 +50,16 @@ class Trackers(RuleBasedStateMachine):
         """The node as it is now."""
         return node(number, self.generation.get(number, 0))
 
-    @rule(number=numbers, digest=blobs, failed=st.sets(numbers, max_size=3))
-    def joins(self, number: int, digest: Digest, failed: set[int]) -> None:
+    @rule(
+        number=numbers,
+        digest=blobs,
+        failed=st.sets(numbers, max_size=3),
+        gone=st.sets(numbers, max_size=1),
+        partial=st.sampled_from([False, False, True]),
+    )
+    def joins(
+        self, number: int, digest: Digest, failed: set[int], gone: set[int], partial: bool
+    ) -> None:
         """A plan never names the joiner, the failed, or another group; asking again agrees."""
         info = self.info(number)
         key = (info.group, digest)
@@ -62,14 +70,19 @@ class Trackers(RuleBasedStateMachine):
             ]
             self.machine.load(key, SIZE, rows, self.now)
         accused = tuple(NodeId(f"{n:032x}") for n in failed)
-        request = PlanRequest(node=info, digest=key[1], size=SIZE, failed=accused)
-        peers = self.machine.plan(request, self.now).peers
-        named = [peer.node_id for peer in peers]
-        assert len(named) == len(set(named)) <= MAX_PEERS
-        assert not {info.node_id, *accused} & set(named)
-        assert all((int(name, 16) > 9) == (number > 9) for name in named)
-        again = self.machine.plan(request, self.now).peers
-        assert [peer.node_id for peer in again][:1] == named[:1]
+        dead = tuple(NodeId(f"{n:032x}") for n in gone)
+        request = PlanRequest(
+            node=info, digest=key[1], size=SIZE, failed=accused, gone=dead, partial=partial
+        )
+        plan = self.machine.plan(request, self.now)
+        assert 1 <= len(plan.stripes) <= 2
+        for peers in plan.stripes:
+            named = [peer.node_id for peer in peers]
+            assert len(named) == len(set(named)) <= MAX_PEERS
+            assert not {info.node_id, *accused, *dead} & set(named)
+            assert all((int(name, 16) > 9) == (number > 9) for name in named)
+        assert self.machine.plan(request, self.now).revision == plan.revision
+        assert self.machine.current_plan(request, self.now).revision in (plan.revision, "")
 
     @rule(number=numbers, digest=blobs, have=haves, full=st.booleans())
     def holds(self, number: int, digest: Digest, have: bytes | None, full: bool) -> None:

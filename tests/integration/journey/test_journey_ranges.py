@@ -55,6 +55,23 @@ async def test_a_range_through_the_swarm(tmp_path: Path) -> None:
         assert len(origin.gets(digest)) == 1
 
 
+async def test_a_range_through_a_seeder_that_has_nothing(tmp_path: Path) -> None:
+    """It fetches the segments of the range, not the blob; the whole afterwards costs the rest."""
+    async with scripted_origin() as origin:
+        digest = origin.add_random(SIZE)
+        async with (
+            eagle_node(tmp_path / "a", *origin.flags) as first,
+            eagle_node(tmp_path / "b", *origin.flags, *first.pins) as child,
+        ):
+            for start in (SIZE // 2, 0, SIZE - 10):
+                await _part(child, origin, digest, start, start + 10)
+            assert origin.sent(digest) <= 8 * MIB
+            assert (await traffic(child))["origin_bytes"] == 0
+            await pull_blob(child, digest)
+            assert (await traffic(child))["origin_bytes"] == 0
+            assert origin.sent(digest) <= SIZE + MIB
+
+
 @pytest.mark.parametrize("range_header", [None, f"bytes={MIB}-"], ids=["whole", "open-ended"])
 async def test_a_client_that_goes_away(tmp_path: Path, range_header: str | None) -> None:
     """The node takes no harm, and the next client gets the right bytes."""

@@ -49,7 +49,7 @@ PREFETCH_REQUEST = PrefetchRequest(
 REPLIES: tuple[FetchReply, ...] = (
     LayoutEvent(size=1 << 33, version=1, swarm_port=61007),
     BeatEvent(received=0),
-    SegmentEvent(index=0, metainfo=b"d4:infodee"),
+    SegmentEvent(index=0, layer=b"d4:infodee"),
     InlineEvent(data=b""),
 )
 

@@ -70,11 +70,11 @@ class Story:
         return [effect for index in indices for effect in self.tell(MetainfoArrived(index))]
 
     def quiet(self, seconds: float, parent: Parent = Parent.HOLDING) -> list[Effect]:
-        """Nothing happens for a while but ticks."""
+        """Nothing happens for a while but ticks; what is done but probes."""
         effects, step = [], 0.25
         for _ in range(round(seconds / step)):
-            effects += self.tell(Ticked(parent), after=step)
-        return effects
+            effects += self.tell(Ticked((parent, parent)), after=step)
+        return [effect for effect in effects if not isinstance(effect, ProbeParent)]
 
 
 def stage(story: Story) -> Stage:
@@ -156,7 +156,7 @@ def test_the_ladder_of_a_download_that_makes_no_progress() -> None:
     assert story.quiet(STALL) == [GoToOrigin("the swarm makes no progress")]
 
 
-@pytest.mark.parametrize("progress", [BytesArrived(), SegmentArrived(0)])
+@pytest.mark.parametrize("progress", [BytesArrived(0), SegmentArrived(0)])
 def test_any_progress_leads_back_to_the_bottom_of_the_ladder(progress: Event) -> None:
     """A source is given up for what it does now, not for what it once did."""
     story = Story()
@@ -199,7 +199,17 @@ def test_a_parent_with_nothing_to_give_gets_more_patience_and_no_blame() -> None
     story = Story()
     story.lay_out()
     story.metainfo(0, 1)
+    story.tell(BytesArrived(0))
     assert story.quiet(STALL, Parent.STARVED) == []
+    assert story.quiet(STALL, Parent.STARVED) == [AskPlan(parent_failed=False), WidenMesh()]
+
+
+def test_the_end_of_a_long_line_waits_longer_for_its_first_byte() -> None:
+    """Nothing is wrong above it: the blob has not come that far."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(0, 1)
+    assert story.quiet(4 * STALL, Parent.STARVED) == []
     assert story.quiet(STALL, Parent.STARVED) == [AskPlan(parent_failed=False), WidenMesh()]
 
 
@@ -221,8 +231,48 @@ def test_a_connection_that_ends_without_the_parent_is_nothing() -> None:
     story.lay_out()
     story.metainfo(0)
     assert story.tell(ParentLost(), after=0.5) == [ProbeParent()]
-    assert story.tell(BytesArrived()) == []
+    assert story.tell(BytesArrived(0)) == []
     assert story.tell(ParentLost(), after=1) == [ProbeParent()]
+
+
+def test_a_quiet_parent_is_probed_every_second() -> None:
+    """A frozen process keeps its connections, and looks like one that has nothing to give."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(0, 1)
+    ticks = [story.tell(Ticked((Parent.STARVED,)), after=0.5) for _ in range(5)]
+    assert ticks == [[], [ProbeParent()], [], [ProbeParent()], []]
+
+
+def test_stripes_degrade_apart() -> None:
+    """The parent of one stripe is replaced while that of the other delivers."""
+    story = Story()
+    story.lay_out(planned=False)
+    story.metainfo(*range(8))
+    assert started(story.tell(Planned(2))) == [0, 1, 2, 3]
+    effects: list[Effect] = []
+    for _ in range(round(STALL)):
+        effects += story.tell(BytesArrived(2), after=1.0)
+        effects += story.tell(Ticked())
+    asked = [effect for effect in effects if isinstance(effect, AskPlan)]
+    assert asked == [AskPlan(parent_failed=True, stripe=1)]
+
+
+def test_stripes_have_a_window_each() -> None:
+    """A stripe that is quick goes on while the other one waits."""
+    story = Story(segments=12)
+    story.lay_out(planned=False)
+    story.metainfo(*range(12))
+    story.tell(Planned(2))
+    assert [started(story.tell(SegmentArrived(index))) for index in (1, 3, 0)] == [[5], [7], [4]]
+
+
+def test_a_plan_with_more_stripes_takes_over_what_is_active() -> None:
+    """A cell that grows deals the blob out anew; nothing is started twice."""
+    story = Story(window=3)
+    story.lay_out()
+    assert started(story.metainfo(*range(8))) == [0, 1, 2]
+    assert started(story.tell(Planned(2))) == [3, 4, 5]
 
 
 @pytest.mark.parametrize("laid_out", [False, True])

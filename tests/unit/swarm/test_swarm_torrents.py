@@ -14,6 +14,7 @@ from eagle_node.blobs.files import BlobDirectory, blob_directory
 from eagle_node.blobs.segments import layout_of
 from eagle_node.swarm.torrents import (
     SegmentTorrent,
+    assemble_torrent,
     make_torrent,
     make_whole_torrent,
     pack_torrents,
@@ -78,6 +79,30 @@ def test_made_metainfo_is_accepted(directory: BlobDirectory) -> None:
         assert parse_torrent(made.metainfo, DIGEST, segment) == made
 
 
+@pytest.mark.parametrize("size", [1, 16 << 10, (16 << 10) + 1, 300_000, SIZE, 40 * MIB + 5])
+def test_the_hashes_of_its_pieces_make_a_torrent(tmp_path: Path, size: int) -> None:
+    """They are all that travels; whatever the sizes, the rest is the same as where it was made."""
+    data = content(size)
+    directory = blob_directory(tmp_path, digest_of(data))
+    directory.path.mkdir(parents=True)
+    for segment in layout_of(size).segments:
+        directory.segment(segment.index).write_bytes(data[segment.start : segment.stop])
+        for root in (b"", b"PEM"):
+            made = make_torrent(directory, segment, root_certificate=root)
+            assert len(made.layer) % 32 == 0
+            assembled = assemble_torrent(
+                made.layer, directory.digest, segment, root_certificate=root
+            )
+            assert assembled == made
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 32 * 17])
+def test_hashes_of_another_number_of_pieces_are_refused(length: int) -> None:
+    """A stranger's word is checked before anything is made of it."""
+    with pytest.raises(WrongContent, match="not the piece hashes"):
+        assemble_torrent(bytes(length), DIGEST, LAYOUT.segments[0])
+
+
 def test_metainfo_of_another_segment_or_blob_is_refused(directory: BlobDirectory) -> None:
     """A seeder cannot make a node write one thing under another one's name."""
     first, second = (make_torrent(directory, segment) for segment in LAYOUT.segments[:2])
@@ -91,7 +116,7 @@ def test_metainfo_of_another_segment_or_blob_is_refused(directory: BlobDirectory
     "changes",
     [
         {b"private": 0},
-        {b"piece length": 16 << 10},
+        {b"piece length": 32 << 10},
         {b"name": b"../../etc/passwd"},
         {b"meta version": 1},
         {b"pieces": bytes(20)},

@@ -216,14 +216,16 @@ def test_who_turns_out_slow_is_moved() -> None:
     assert set(cluster.parents(slow)) <= numbers(infos[1:])
 
 
-def test_one_complaint_leaves_a_node_where_it_is() -> None:
-    """Only the complainant is told of others; its trees stay as they are."""
+def test_one_complaint_puts_a_node_behind_its_cell() -> None:
+    """Who complained comes to its place; nobody feeds two because of it."""
     infos = many(range(2, 12))
     cluster = cold(*infos)
-    before = [cluster.parents(info) for info in infos]
-    peers = cluster.joins(node(6, zone="a"), 2)
+    complainant = next(info for info in infos if cluster.parents(info) == [2])
+    peers = cluster.joins(complainant, 2)
     assert not any(2 in stripe for stripe in peers)
-    assert [cluster.parents(info) for info in infos] == before
+    assert cluster.parents(complainant) == [1]
+    assert not feeders(cluster, infos) & {2}
+    assert cluster.parents(infos[0]) != [1]
 
 
 def test_two_complaints_demote() -> None:
@@ -238,12 +240,13 @@ def test_two_complaints_demote() -> None:
 
 
 def test_a_complainant_who_repeats_itself_demotes_nobody() -> None:
-    """Two complaints of one node are one."""
+    """Two complaints of one node are one: the accused may feed those who come after it."""
     infos = many(range(2, 12))
     cluster = cold(*infos)
     for _ in range(3):
         cluster.joins(node(6, zone="a"), 2)
-    assert feeders(cluster, infos) & {2}
+    cluster.joins(node(12, zone="a"))
+    assert cluster.parents(node(12, zone="a")) == [2]
 
 
 def test_an_idle_holder_beats_a_cell() -> None:
