@@ -125,7 +125,7 @@ def assemble_torrent(
         )
     root = layer if pieces == 1 else _merkle_root(layer, segment.piece_length)
     info = _info(digest, segment, root_certificate, root)
-    content = {b"info": info, b"piece layers": {root: layer} if pieces > 1 else {}}
+    content: Any = {b"info": info, b"piece layers": {root: layer} if pieces > 1 else {}}
     return _torrent(digest, segment, lt.bencode(content))
 
 

@@ -44,5 +44,5 @@ class _ShapedWave(Wave):
         source.cell = cell
         touched = cell.forest.join(source.node_id)
         if len(cell.forest) == 1:
-            self._line_up()
+            self._line_up(cell)
         self._refresh(cell, touched)
