@@ -297,6 +297,7 @@ class SwarmFill:
             size=transfer.arrival.layout.size,
             failed=tuple(self._failed),
             gone=tuple(self._gone),
+            partial=not transfer.arrival.whole_wanted,
             after=after,
         )
 

@@ -10,7 +10,8 @@ Unmodified BitTorrent clients announce and scrape by HTTP. Both see the same hol
                     └──────► machine    waves: blobs that are asked for now, in memory
                                 ├► wave      one blob: its sources, and each downloader's parents
                                 │    ├► plan     shape of the trees, what a cell hangs on: pure
-                                │    ├► cell     nodes that get a blob together, and their host
+                                │    ├► line     the cells, and what each hangs on
+                                │    ├► cell     nodes that get a blob together
                                 │    └► forest   who feeds whom within a cell: arithmetic
                                 └► strangers BitTorrent clients that are no nodes
 

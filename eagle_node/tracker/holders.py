@@ -16,18 +16,22 @@ _NEAR = 64
 
 
 class Holders:
-    """An index over the complete sources of a wave that are no seeders."""
+    """An index over the complete sources of a wave, seeders apart."""
 
     def __init__(self) -> None:
         self._idle: dict[_Place, dict[NodeId, NodeInfo]] = {}
         """By zone and rack: those that feed nobody."""
         self._busy: dict[_Place, dict[NodeId, NodeInfo]] = {}
         self._at: dict[NodeId, _Place] = {}
+        self.seeders: dict[NodeId, None] = {}
+        """Those that have the blob, or will get it from its origin, for all."""
 
     def place(self, source: Source) -> None:
         """List ``source`` as what it is, after anything about it has changed."""
         self.remove(source)
-        if source.complete and not source.seeder:
+        if source.seeder:
+            self.seeders[source.node_id] = None
+        elif source.complete:
             at = (source.info.zone, source.info.rack)
             shelf = self._busy if source.children else self._idle
             shelf.setdefault(at, {})[source.node_id] = source.info
@@ -35,6 +39,7 @@ class Holders:
 
     def remove(self, source: Source) -> None:
         """List ``source`` no more."""
+        self.seeders.pop(source.node_id, None)
         at = self._at.pop(source.node_id, None)
         if at is not None:
             for shelf in (self._idle, self._busy):
@@ -64,6 +69,7 @@ class Holders:
 
     def check(self, sources: Mapping[NodeId, Source]) -> None:
         """Assert that exactly the complete sources are listed, each where it belongs."""
+        assert self.seeders.keys() == {n for n, source in sources.items() if source.seeder}
         idle = {node_id for nodes in self._idle.values() for node_id in nodes}
         busy = {node_id for nodes in self._busy.values() for node_id in nodes}
         assert not idle & busy

@@ -16,6 +16,8 @@ from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.base.rendezvous import ranked
 from eagle_node.tracker.distance import Place, distance, place_of
 from eagle_node.tracker.health import Known
+from eagle_node.tracker.line import ShapeFor
+from eagle_node.tracker.plan import shape_for
 from eagle_node.tracker.schema import (
     Advert,
     NodeInfo,
@@ -54,8 +56,9 @@ class HeldRow:
 class Machine:
     """Nodes that miss two intervals disappear, with everything that is known of them."""
 
-    def __init__(self, *, interval_s: float) -> None:
+    def __init__(self, *, interval_s: float, shape: ShapeFor = shape_for) -> None:
         self._interval_s = interval_s
+        self._shape = shape
         self._nodes: dict[NodeId, Known] = {}
         self._addresses: dict[tuple[str, int], NodeId] = {}
         """Swarm listeners of the nodes: tells their announces from strangers'."""
@@ -82,7 +85,9 @@ class Machine:
 
     def load(self, key: WaveKey, size: int, rows: Iterable[HeldRow], now: float) -> None:
         """Take in all holders of a blob."""
-        self._waves[key] = Wave(size, now, lambda node_id: self._changed.add((key, node_id)))
+        self._waves[key] = Wave(
+            size, now, lambda node_id: self._changed.add((key, node_id)), self._shape
+        )
         for row in rows:
             known = self._nodes.get(row.node_id)
             if known is not None and known.info.group == key[0]:

@@ -73,7 +73,7 @@ TREE = Shape(stripes=1, arity=2)
 
 def shape_for(nodes: int, size: int, usual_rate: int) -> Shape:
     """The shape in which ``nodes`` get ``size`` bytes first."""
-    levels = nodes.bit_length() * LEVEL_S
+    levels = (nodes.bit_length() + 1) * LEVEL_S
     costs = {
         CHAIN: nodes * HOP_S,
         STRIPED: levels if len(layout_of(size).segments) > 1 else math.inf,

@@ -28,7 +28,6 @@ from eagle_node.tracker.schema import Advert, Holding, Plan, PlanRequest
 from tests.sim.plan_fluid import TRIFLE, Floats, Indices, deal
 from tests.sim.plan_hosts import Host, Network, Outcome
 from tests.sim.plan_lanes import Lanes
-from tests.sim.plan_shaped import ShapedMachine
 
 BLOB: Digest = digest_of(b"the blob")
 _KEY = ("", BLOB)
@@ -59,7 +58,7 @@ class Simulation:
     def __init__(self, hosts: Sequence[Host], network: Network, shape: Shape | None = None) -> None:
         self.hosts, self.network = hosts, network
         self.machine = (
-            ShapedMachine(interval_s=30.0, shape=shape) if shape else Machine(interval_s=30.0)
+            Machine(interval_s=30.0, shape=lambda *_: shape) if shape else Machine(interval_s=30.0)
         )
         self.machine.load(_KEY, network.size, (), 0.0)
         self.outcome = Outcome()

@@ -44,6 +44,11 @@ def test_the_last_node_ends_with_one_direct_download(count: int, network: Networ
     assert outcome.seeder_copies <= 1.01
 
 
+def test_nodes_whose_rates_nobody_knows_wait_little_longer() -> None:
+    """Cells of different shapes follow each other, and each passes on the whole rate of a link."""
+    assert run(fleet(200, rate=0), EVEN).last_s <= 1.2 * EVEN.direct_s
+
+
 def test_levels_cost_what_they_were_measured_to() -> None:
     """A thousand nodes end ten levels after one direct download."""
     outcome = run(fleet(1000), MEASURED)

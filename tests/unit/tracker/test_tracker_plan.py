@@ -41,7 +41,7 @@ def test_few_nodes_form_a_chain() -> None:
 
 
 def test_many_nodes_form_two_trees_in_stripes() -> None:
-    """Levels are as many as the bits of the number of nodes; each uplink still carries one copy."""
+    """Levels grow with the logarithm of the number of nodes; each uplink still carries one copy."""
     assert {shape_for(nodes, SIZE, USUAL_RATE) for nodes in (100, 1000, 10_000)} == {STRIPED}
     assert STRIPED.stripes == STRIPED.arity
 
