@@ -22,12 +22,14 @@ complete holder before nodes that are still downloading, these before the seeder
 zone if anybody is there at all, near ones before far ones. The cells of a generation that live in
 the seeder's zone come first in the line, whoever asked first.
 
-**Slow nodes** (known rate below `SLOW` of what is usual) and those that somebody complained of form
-cells of their own behind the others; nobody waits for them but their like.
+**Slow nodes** (known rate below `SLOW` of what is usual) form cells of their own behind the others;
+nobody waits for them but their like. Nobody measures rates: those that upload limits tell are known.
 
-**Failures.** A leaver's place in the forest is filled from its end. Whoever complains of a parent
-is given, next best first: the ancestors in the stripe's tree, who never wait for their descendants;
-a free complete holder; one source of another zone; the seeder.
+**Failures.** A leaver's place in the forest is taken from below. A node that somebody complains of
+goes to the end of its cell, so that the complainant comes to its place; a second complaint sets it
+apart with the slow ones. The fallbacks behind a parent are, next best first: the ancestors in the
+stripe's tree, who never wait for their descendants; complete holders; one source of another zone;
+the seeder.
 """
 
 from __future__ import annotations
