@@ -23,7 +23,7 @@ zone if anybody is there at all, near ones before far ones. The cells of a gener
 the seeder's zone come first in the line, whoever asked first.
 
 **Slow nodes** (known rate below `SLOW` of what is usual) form cells of their own behind the others;
-nobody waits for them but their like. Nobody measures rates: those that upload limits tell are known.
+nobody waits for them but their like. Rates are not measured: known are those that limits tell.
 
 **Failures.** A leaver's place in the forest is taken from below. A node that somebody complains of
 goes to the end of its cell, so that the complainant comes to its place; a second complaint sets it
