@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -65,6 +65,22 @@ class BlobReader:
             if self._arrival is not None:
                 self._arrival.readers -= 1
                 self._arrival.woke()
+
+    @contextmanager
+    def expecting(self, ranges: Sequence[ByteRange]) -> Iterator[None]:
+        """While the block lasts all of ``ranges`` are fetched, not only the one being read."""
+        wanted = {object(): each for each in ranges} if len(ranges) > 1 else {}
+        if self._arrival is None or not wanted:
+            yield
+            return
+        self._arrival.demand.update(wanted)
+        self._arrival.woke()
+        try:
+            yield
+        finally:
+            for key in wanted:
+                del self._arrival.demand[key]
+            self._arrival.woke()
 
     async def slices(self, wanted: ByteRange) -> AsyncGenerator[FileSlice, None]:
         """The bytes of ``wanted`` in order, as they become readable; use it with `aclosing`.

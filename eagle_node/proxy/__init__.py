@@ -8,5 +8,6 @@
 ``ahead``           what a manifest names is fetched by the seeders before it is asked for
 ``manifest_store``  the manifests and tags that this node has seen, in SQLite
 ``passing``         everything else, passed on as it is
+``multipart``       several ranges in one answer
 ``send``            file slices into a client's socket
 """

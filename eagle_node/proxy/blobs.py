@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from aiohttp import hdrs, web
 
 from eagle_node.base.errors import Denied, NoSpace
-from eagle_node.base.ranges import ByteRange, Unsatisfiable, resolve_range
+from eagle_node.base.ranges import (
+    MOST_RANGES,
+    ByteRange,
+    TooManyRanges,
+    Unsatisfiable,
+    resolve_ranges,
+)
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.conditional import head_response, none_match_fails
+from eagle_node.proxy.multipart import Body, content_range, multipart_body, plain_body
 from eagle_node.proxy.send import send_blob
 from eagle_node.registry.access import Access
 from eagle_node.registry.errors import oci_error
@@ -68,13 +75,18 @@ class BlobHandler:
             self._metrics.fallbacks.labels("unstored").inc()
             return await pass_on(request)
         try:
-            wanted = resolve_range(range_header, reader.size)
-            response = _response(wanted, reader.size, headers)
+            wanted = resolve_ranges(range_header, reader.size)
+            response, body = _response(wanted, reader.size, headers)
             self._metrics.first_byte_seconds.observe(time.monotonic() - started)
-            whole = ByteRange(0, reader.size)
-            return await send_blob(request, response, reader, wanted or whole, self._metrics)
+            return await send_blob(request, response, reader, body, self._metrics)
         except Unsatisfiable:
             return _unsatisfiable(blob, reader.size)
+        except TooManyRanges:
+            raise Denied(
+                f"more than {MOST_RANGES} ranges of {blob} in one request; ask for fewer at a time",
+                status=400,
+                code="SIZE_INVALID",
+            ) from None
         finally:
             reader.close()
 
@@ -98,11 +110,17 @@ def _unsatisfiable(blob: BlobRef, size: int) -> web.Response:
     return web.Response(status=status, headers=headers, body=body)
 
 
-def _response(wanted: ByteRange | None, size: int, headers: dict[str, str]) -> web.StreamResponse:
+def _response(
+    wanted: Sequence[ByteRange] | None, size: int, headers: dict[str, str]
+) -> tuple[web.StreamResponse, Body]:
     if wanted is None:
-        return web.StreamResponse(status=200, headers=headers)
-    content_range = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
-    return web.StreamResponse(status=206, headers={**headers, hdrs.CONTENT_RANGE: content_range})
+        return web.StreamResponse(status=200, headers=headers), plain_body(ByteRange(0, size))
+    if len(wanted) == 1:
+        told = {hdrs.CONTENT_RANGE: content_range(wanted[0], size)}
+        return web.StreamResponse(status=206, headers=headers | told), plain_body(wanted[0])
+    media_type, body = multipart_body(wanted, size, headers[hdrs.CONTENT_TYPE])
+    told = {hdrs.CONTENT_TYPE: media_type}
+    return web.StreamResponse(status=206, headers=headers | told), body
 
 
 def _wants_whole(range_header: str | None) -> bool:

@@ -12,6 +12,7 @@ from eagle_node.base.errors import EagleError, Unavailable
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.proxy.multipart import Body
 
 log = logging.getLogger(__name__)
 
@@ -20,31 +21,41 @@ async def send_blob(
     request: web.BaseRequest,
     response: web.StreamResponse,
     reader: BlobReader,
-    wanted: ByteRange,
+    body: Body,
     metrics: Metrics,
 ) -> web.StreamResponse:
-    """Send ``wanted`` bytes after the headers of ``response``, which promise their number.
+    """Send ``body`` after the headers of ``response``, which promise its length.
 
     When they cannot all be delivered the connection is closed short of Content-Length: an
     unexpected end, which clients resume or fail on, and never a clean end of a short body.
     """
-    response.content_length = wanted.length
+    response.content_length = body.length
     await response.prepare(request)
-    loop = asyncio.get_running_loop()
     transport = request.transport
     try:
-        async with aclosing(reader.slices(wanted)) as slices:
-            async for part in slices:
-                if transport is None or transport.is_closing():
-                    raise ConnectionResetError("the client has gone")
-                sent = await loop.sendfile(transport, part.file, part.offset, part.length)
-                metrics.served(reader.source, sent)
-                if sent < part.length:
-                    raise Unavailable(f"a segment of {reader.digest} became shorter")
+        with reader.expecting([part.content for part in body.parts]):
+            for part in body.parts:
+                if part.before:
+                    await response.write(part.before)
+                await _send_range(transport, reader, part.content, metrics)
     except EagleError as error:
         log.warning("cut off a client of %s: %s", reader.digest, error)
         if transport is not None:
             transport.close()
         return response
-    await response.write_eof()
+    await response.write_eof(body.after)
     return response
+
+
+async def _send_range(
+    transport: asyncio.Transport | None, reader: BlobReader, wanted: ByteRange, metrics: Metrics
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with aclosing(reader.slices(wanted)) as slices:
+        async for part in slices:
+            if transport is None or transport.is_closing():
+                raise ConnectionResetError("the client has gone")
+            sent = await loop.sendfile(transport, part.file, part.offset, part.length)
+            metrics.served(reader.source, sent)
+            if sent < part.length:
+                raise Unavailable(f"a segment of {reader.digest} became shorter")
