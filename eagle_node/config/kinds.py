@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from eagle_node.base.sizes import parse_size
 from eagle_node.config.suggest import did_you_mean
-from eagle_node.config.tree import RegistryConfig, Role
+from eagle_node.config.tree import EXCLUDABLE, RegistryConfig, Role, RoleChoice
 from eagle_node.runtime.sockets import Address, parse_address
 
 _AUTO = "auto"
@@ -187,18 +187,23 @@ def _parse_rule(text: str) -> str:
     return text
 
 
-def _parse_roles(text: str) -> frozenset[Role] | None:
+def _parse_roles(text: str) -> RoleChoice:
+    names = _names(text, [*Role, _AUTO], what="role", hint=f"auto or a list of {','.join(Role)}")
+    return RoleChoice(auto=_AUTO in names, roles=frozenset(map(Role, names - {_AUTO})))
+
+
+def _parse_never(text: str) -> frozenset[str]:
+    return _names(
+        text, EXCLUDABLE, what="role to exclude", hint=f"a list of {','.join(EXCLUDABLE)}"
+    )
+
+
+def _names(text: str, known: Sequence[str], *, what: str, hint: str) -> frozenset[str]:
     names = [name.strip().lower() for name in text.split(",")]
-    if names == [_AUTO]:
-        return None
-    known = [role.value for role in Role]
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, [*known, _AUTO])
-            raise ValueError(
-                f"{name!r} is not a role; write auto or a list of {','.join(known)}{hint}"
-            )
-    return frozenset(map(Role, names))
+            raise ValueError(f"{name!r} is not a {what}; write {hint}{did_you_mean(name, known)}")
+    return frozenset(names)
 
 
 def _parse_registry_pair(text: str) -> RegistryConfig:
@@ -222,7 +227,9 @@ SECONDS = Kind(
 )
 SWITCH = Kind(metavar="true|false", parse=_parse_switch, toml=(bool,), forms="true or false")
 ROLES = Kind(metavar="auto|LIST", parse=_parse_roles)
-"""A set of `Role`; None for ``auto``."""
+"""A `RoleChoice`."""
+NEVER = Kind(metavar="LIST", parse=_parse_never)
+"""A set of names out of `EXCLUDABLE`."""
 TRACKER_URL = Kind(metavar="URL", parse=_parse_tracker_url)
 STORAGE_URL = Kind(metavar="URL", parse=_parse_storage_url)
 RULE = Kind(metavar="REGEX", parse=_parse_rule)

@@ -13,7 +13,7 @@ from typing import Any
 
 from eagle_node.base.errors import UsageError
 from eagle_node.config.options import ENVIRONMENT_PREFIX, OPTIONS
-from eagle_node.config.roles import automatic_roles, check_roles
+from eagle_node.config.roles import with_roles
 from eagle_node.config.sources import Settings, from_environment, from_flags
 from eagle_node.config.toml_file import read_file
 from eagle_node.config.tree import Config
@@ -41,31 +41,18 @@ def load(
 
 def assemble(settings: Settings, *, default_data_dir: Path) -> Config:
     """The tree that ``settings`` make of the defaults."""
-    _refuse_election(settings)
     config = replaced(Config(), "node.data_dir", default_data_dir)
     for name, setting in settings.items():
-        for target in OPTIONS[name].targets if setting.value is not None else ():
+        for target in OPTIONS[name].targets:
             config = replaced(config, target, setting.value)
-    if "role" not in settings or settings["role"].value is None:
-        config = replaced(config, "node.roles", automatic_roles(config))
-    check_roles(config)
     _check_registries(config)
-    return config
+    return with_roles(config)
 
 
 def replaced(config: Config, target: str, value: object) -> Config:
     """``config`` with the field at the dotted path ``target`` set to ``value``."""
     changed: Config = _replaced(config, target, value)
     return changed
-
-
-def _refuse_election(settings: Settings) -> None:
-    for name in ("join", "vip"):
-        if name in settings:
-            raise UsageError(
-                f"{settings[name].where}: needs roles elected by the cluster, which this version "
-                "does not have; pin them with --seeder and --tracker"
-            )
 
 
 def _check_registries(config: Config) -> None:

@@ -40,9 +40,11 @@ _NODE = (
     Option(
         "role",
         kinds.ROLES,
-        ("node.roles",),
-        "comma-separated roles out of proxy, peer, seeder and tracker; auto: proxy,peer when both "
-        "--seeder and --tracker are given, else all four (default: auto)",
+        ("node.choice",),
+        "auto: proxy and peer, and seeder and tracker as the cluster elects (--join says where it "
+        "is found); or a list out of proxy, peer, seeder and tracker, to hold these and no others; "
+        "auto may be one of the list (default: proxy,peer when both --seeder and --tracker are "
+        "given, auto with --join or --vip, else all four)",
     ),
     Option(
         "data-dir",
@@ -91,7 +93,7 @@ _CLUSTER = (
         "cluster",
         kinds.NAME,
         ("node.cluster",),
-        "name of the cluster, as status shows it (default: default)",
+        "name of the cluster; nodes of other names are strangers (default: default)",
     ),
     Option(
         "cluster-key-file",
@@ -104,8 +106,8 @@ _CLUSTER = (
         place_kinds.JOIN,
         ("discovery.join",),
         "where to find the cluster: a node or the virtual address (default port 7946), a name's "
-        "SRV, A and AAAA records, or the local network; repeatable; refused until roles are "
-        "elected",
+        "SRV, A and AAAA records, or the local network; repeatable (default with --role auto: "
+        "mdns)",
         many=True,
     ),
     Option(
@@ -118,7 +120,15 @@ _CLUSTER = (
         "vip",
         place_kinds.VIP,
         ("vip.address",),
-        "virtual address that one node of the cluster carries; refused until roles are elected",
+        "virtual address that one node of the cluster carries, and where it is looked for; needs "
+        "CAP_NET_ADMIN and CAP_NET_RAW (default: none)",
+    ),
+    Option(
+        "never",
+        kinds.NEVER,
+        ("cluster.never",),
+        "comma-separated: what the cluster must not make of this node, out of seeder, tracker, vip "
+        "and voter",
     ),
 )
 
@@ -176,8 +186,14 @@ _LISTENERS = (
     Option(
         "listen-host",
         kinds.IP,
-        ("swarm.listen_host", "seeder.metainfo_listen.host", "tracker.listen.host"),
-        "IP address that the swarm, metainfo and tracker ports listen on (default: all)",
+        (
+            "swarm.listen_host",
+            "seeder.metainfo_listen.host",
+            "tracker.listen.host",
+            "cluster.gossip_listen.host",
+            "cluster.raft_listen.host",
+        ),
+        "IP address that all ports listen on that other nodes use (default: all)",
     ),
     Option("swarm-port", kinds.PORT, ("swarm.port",), "BitTorrent (default: 61007)"),
     Option(
@@ -193,8 +209,13 @@ _LISTENERS = (
         "metainfo gRPC service of a seeder (default: 55008)",
     ),
     Option("tracker-port", kinds.PORT, ("tracker.listen.port",), "tracker's HTTP (default: 6969)"),
-    Option("gossip-port", kinds.PORT, (), "unused until roles are elected (default: 7946)"),
-    Option("raft-port", kinds.PORT, (), "unused until roles are elected (default: 7947)"),
+    Option(
+        "gossip-port",
+        kinds.PORT,
+        ("cluster.gossip_listen.port",),
+        "membership, UDP and TCP (default: 7946)",
+    ),
+    Option("raft-port", kinds.PORT, ("cluster.raft_listen.port",), "leases (default: 7947)"),
 )
 
 _LIMITS = (

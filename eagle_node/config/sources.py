@@ -14,7 +14,7 @@ class Setting:
     """A parsed value, and who said so."""
 
     value: object
-    """A tuple of values for an option that may repeat; None leaves the choice open."""
+    """A tuple of values for an option that may repeat."""
     where: str
     """The flag, the variable, or the file with its line."""
 

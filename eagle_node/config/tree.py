@@ -22,12 +22,30 @@ class Role(enum.StrEnum):
     TRACKER = "tracker"
 
 
+ELECTABLE = frozenset({Role.SEEDER, Role.TRACKER})
+"""Roles that a lease can give to a node."""
+EXCLUDABLE = ("seeder", "tracker", "vip", "voter")
+"""What a node can be kept from: elected roles, the virtual address, a vote in elections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleChoice:
+    """What ``--role`` says."""
+
+    auto: bool = False
+    """The cluster may give this node more roles."""
+    roles: frozenset[Role] = frozenset()
+    """Roles that it holds in any case."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
     """Who this node is."""
 
+    choice: RoleChoice | None = None
+    """Roles that were asked for; default: what the pinned seeders and trackers leave to do."""
     roles: frozenset[Role] = frozenset(Role)
-    """Roles that this process holds."""
+    """Roles that this process holds from its start to its end."""
     data_dir: Path = Path("/var/lib/eagle-node")
     """Everything that the node keeps; one process at a time."""
     advertise: str | None = None
@@ -42,6 +60,22 @@ class NodeConfig:
     """Label of the rack within the zone."""
     group: str = ""
     """Nodes of different groups do not see each other's blobs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """Gossip, leases, elected roles."""
+
+    enabled: bool = False
+    """Find the other nodes, and have roles elected."""
+    elected: frozenset[Role] = frozenset()
+    """Roles that this process holds while a lease says so."""
+    never: frozenset[str] = frozenset()
+    """What this node must not be given (`EXCLUDABLE`)."""
+    gossip_listen: Address = Address("0.0.0.0", 7946)
+    """Listener of the membership's datagrams and connections."""
+    raft_listen: Address = Address("0.0.0.0", 7947)
+    """Listener of the connections about leases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +230,7 @@ class Config:
     """Everything."""
 
     node: NodeConfig = field(default_factory=NodeConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     vip: VipConfig = field(default_factory=VipConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)

@@ -10,7 +10,8 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 from yarl import URL
 
 from eagle_node.api.handlers import build_api
-from eagle_node.base.errors import StartError, UsageError
+from eagle_node.base.errors import StartError
+from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config, Role
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.node.identity import own_among
@@ -52,13 +53,15 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     parts.swarm.on_traffic += [parts.governor.on_traffic, parts.count_traffic]
     parts.swarm.watch_traffic(GOVERN_INTERVAL_S if parts.governor.active else 1.0)
     parts.governor.start()
-    if parts.has(Role.TRACKER):
+    if parts.runs(Role.TRACKER):
         await _start_tracker(parts)
     origins = await _build_origins(parts)
-    if parts.has(Role.SEEDER):
+    if parts.runs(Role.SEEDER):
         await _start_seeder(parts, origins)
+    if config.cluster.enabled:
+        await _start_cluster(parts)
     peer = await _start_peer(parts, origins)
-    if parts.has(Role.PROXY):
+    if parts.runs(Role.PROXY):
         await _start_proxy(parts, peer)
     await _start_api(parts)
     return parts
@@ -168,9 +171,22 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
         parts.own_seeders = {Address(parts.host, port)}
 
 
+async def _start_cluster(parts: Parts) -> None:
+    cluster = Cluster(
+        parts.config,
+        node_id=parts.node_id,
+        host=parts.host,
+        trust=parts.identity,
+        keys=parts.key_file,
+        metrics=parts.metrics,
+        ports=parts.listeners,
+    )
+    parts.cluster = await parts.stack.enter_async_context(cluster)
+    parts.listeners.update(cluster.ports)
+    parts.work.append(("cluster", cluster.run()))
+
+
 async def _start_peer(parts: Parts, origins: Origins) -> Peer:
-    if not parts.trackers() and not parts.seeders():
-        raise UsageError("a node without seeder and tracker role needs --seeder and --tracker")
     enter = parts.stack.enter_async_context
     identity = parts.identity
     metainfo = parts.metainfo = await enter(
@@ -184,11 +200,11 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         TrackerClient(parts.trackers, open_session=partial(_open_session, identity))
     )
     means = Means(
-        node=parts.info,
+        node=lambda: parts.info,
         swarm=parts.swarm,
         metainfo=metainfo,
         tracker=tracker,
-        trackers=parts.announce_urls(),
+        trackers=parts.announce_urls,
         announces=await enter(AnnounceEndpoint(parts.swarm.host)),
         config=parts.config.swarm,
         metrics=parts.metrics,
@@ -197,6 +213,8 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
     interval = parts.config.tracker.interval_s
     advertiser = Advertiser(means.node, tracker, parts.transfers, interval)
     parts.advertiser = advertiser
+    if parts.cluster is not None:
+        parts.cluster.on_change.append(lambda _: advertiser.roles_changed())
     parts.work.append(("seed-cache", parts.transfers.seed_cache()))
     parts.work.append(("advertiser", advertiser.run()))
     return Peer(
@@ -225,7 +243,7 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
         tell=parts.prefetch,
         holds=parts.holds,
         memory=parts.memory,
-        node_id=parts.info.node_id,
+        node_id=parts.node_id,
     )
     parts.stack.push_async_callback(ahead.aclose)
     listener = listen_tcp(config.listen, flag="--proxy-listen")
@@ -256,6 +274,7 @@ async def _start_api(parts: Parts) -> None:
         metrics=parts.metrics,
         cache=parts.cache,
         swarm=parts.swarm,
+        cluster=parts.cluster,
     )
     app = build_api(status, parts.metrics)
     port = await _serve(parts, app, parts.config.api.listen, flag="--api-listen")

@@ -12,6 +12,7 @@ from yarl import URL
 from eagle_node import __version__
 from eagle_node.base.digest import Digest
 from eagle_node.blobs.cache import Cache
+from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config, Role, SwarmConfig
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.messages import PrefetchRequest
@@ -27,8 +28,8 @@ from eagle_node.swarm.governor import Governor
 from eagle_node.swarm.session import Swarm, TorrentIdentity
 from eagle_node.swarm.transfers import Transfers
 from eagle_node.tracker.schema import NodeInfo
-from eagle_node.trust.certificates import NodeIdentity, node_identity
-from eagle_node.trust.key import load_key_file
+from eagle_node.trust.certificates import node_identity
+from eagle_node.trust.keyfile import KeyFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class NodePorts:
     swarm: int
     metainfo: int
     tracker: int
+    gossip: int
+    raft: int
 
 
 class Parts:
@@ -50,7 +53,9 @@ class Parts:
         self.stack = stack
         self.metrics = Metrics()
         self.host = advertised_host(config)
-        self.identity = _identity(config)
+        path = config.node.cluster_key_file
+        self.key_file = KeyFile(path) if path is not None else None
+        self.identity = node_identity(self.key_file.keys) if self.key_file is not None else None
         self.swarm = Swarm(_swarm_config(config, self.host), identity=_torrent_identity(self))
         self.governor = Governor(
             config.limits, lambda up, down: self.swarm.limit(upload=up, download=down)
@@ -70,6 +75,9 @@ class Parts:
         self.transfers = Transfers(
             self.cache, self.swarm, self.metrics, most_torrents=config.swarm.most_torrents
         )
+        self.node_id = node_id(config.node.data_dir)
+        self.cluster: Cluster | None = None
+        """Set while roles are elected."""
         self.listeners: dict[str, int] = dict.fromkeys(NodePorts.__dataclass_fields__, 0)
         self.own_seeders: set[Address] = set()
         self.own_trackers: set[str] = set()
@@ -89,27 +97,44 @@ class Parts:
         """The node as its trackers see it."""
         node, limits = self.config.node, self.config.limits
         return NodeInfo(
-            node_id=node_id(node.data_dir),
+            node_id=self.node_id,
             host=self.host,
             port=self.swarm.port,
             zone=node.zone,
             rack=node.rack,
             group=node.group,
             upload_rate=limits.upload,
-            seeder=Role.SEEDER in node.roles,
+            seeder=Role.SEEDER in self.roles,
         )
 
-    def has(self, *roles: Role) -> bool:
-        """Whether the node holds one of ``roles``."""
-        return bool(self.config.node.roles & set(roles))
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Roles that the node holds now."""
+        elected = self.cluster.roles if self.cluster is not None else frozenset()
+        return self.config.node.roles | elected
+
+    def runs(self, role: Role) -> bool:
+        """Whether the node holds ``role``, or may be given it."""
+        return role in self.config.node.roles | self.config.cluster.elected
 
     def seeders(self) -> Sequence[Address]:
-        """Metainfo services of the cluster, this node's own among them."""
-        return sorted({*self.config.seeder.pinned, *self.own_seeders}, key=str)
+        """Metainfo services of the cluster; this node's own among them if it is a seeder."""
+        found = {*self.config.seeder.pinned}
+        if self.cluster is None:
+            found |= self.own_seeders
+        else:
+            found |= self.cluster.directory.addresses[Role.SEEDER]
+        return sorted(found, key=str)
 
     def trackers(self) -> Sequence[str]:
-        """Base URLs of the cluster's trackers, this node's own among them."""
-        return sorted({*map(self.tracker_url, self.config.tracker.pinned), *self.own_trackers})
+        """Base URLs of the cluster's trackers; this node's own among them if it is a tracker."""
+        found = {*map(self.tracker_url, self.config.tracker.pinned)}
+        if self.cluster is None:
+            found |= self.own_trackers
+        else:
+            elected = self.cluster.directory.addresses[Role.TRACKER]
+            found |= {self.tracker_url(f"http://{address}") for address in elected}
+        return sorted(found)
 
     def tracker_url(self, url: str) -> str:
         """A tracker's base URL: nodes with a cluster key speak TLS to each other."""
@@ -149,12 +174,6 @@ class Parts:
         self.metrics.peer_download_bytes.inc(max(0, received))
         sent = traffic.sent_payload - before.sent_payload
         self.metrics.peer_upload_bytes.inc(max(0, sent))
-
-
-def _identity(config: Config) -> NodeIdentity | None:
-    """This process's certificate, when there is a cluster key."""
-    path = config.node.cluster_key_file
-    return node_identity(load_key_file(path)) if path is not None else None
 
 
 def _torrent_identity(parts: Parts) -> TorrentIdentity | None:

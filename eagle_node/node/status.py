@@ -8,6 +8,7 @@ from eagle_node import __version__
 from eagle_node.api import schema
 from eagle_node.base.errors import NoSpace
 from eagle_node.blobs.cache import Cache
+from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config
 from eagle_node.metrics.instruments import Metrics, by_label, total
 from eagle_node.runtime.clock import monotonic
@@ -19,10 +20,18 @@ class NodeStatus:
     """The node as a `StatusSource`."""
 
     def __init__(
-        self, *, config: Config, info: NodeInfo, metrics: Metrics, cache: Cache, swarm: Swarm
+        self,
+        *,
+        config: Config,
+        info: NodeInfo,
+        metrics: Metrics,
+        cache: Cache,
+        swarm: Swarm,
+        cluster: Cluster | None,
     ) -> None:
         self._config = config
         self._info = info
+        self._cluster = cluster
         self._metrics = metrics
         self._cache = cache
         self._swarm = swarm
@@ -31,7 +40,8 @@ class NodeStatus:
     async def status(self) -> schema.Status:
         """The node's state; traffic of the swarm up to this moment."""
         await self._swarm.refresh_traffic()
-        roles = tuple(sorted(self._config.node.roles))
+        elected = self._cluster.roles if self._cluster is not None else frozenset()
+        roles = tuple(sorted(self._config.node.roles | elected))
         info, zone = self._info, self._config.node.zone
         return schema.Status(
             node=schema.NodeStatus(
@@ -42,15 +52,10 @@ class NodeStatus:
                 version=__version__,
                 uptime_s=round(monotonic() - self._started, 3),
             ),
-            cluster=schema.ClusterStatus(
-                name=self._config.node.cluster,
-                leader=None,
-                term=0,
-                members=(
-                    schema.Member(
-                        id=info.node_id, address=info.host, state="alive", roles=roles, zone=zone
-                    ),
-                ),
+            cluster=self._cluster_status(
+                schema.Member(
+                    id=info.node_id, address=info.host, state="alive", roles=roles, zone=zone
+                )
             ),
             traffic=self._traffic(),
             cache=schema.CacheStatus(
@@ -74,11 +79,35 @@ class NodeStatus:
 
     async def ready(self) -> Sequence[str]:
         """Why the node cannot serve clients well now."""
+        reasons = list(self._cluster.unready()) if self._cluster is not None else []
         try:
             self._cache.check_room()
         except NoSpace as error:
-            return [str(error)]
-        return []
+            reasons.append(str(error))
+        return reasons
+
+    def _cluster_status(self, own: schema.Member) -> schema.ClusterStatus:
+        name = self._config.node.cluster
+        if self._cluster is None:
+            return schema.ClusterStatus(name=name, leader=None, term=0, members=(own,))
+        state = self._cluster.state
+        everybody = {**self._cluster.departed(), **self._cluster.members()}
+        members = [
+            schema.Member(
+                id=each.node_id,
+                address=each.address.host,
+                state=each.state.name.lower(),
+                roles=own.roles if each.node_id == own.id else each.meta.roles,
+                zone=each.meta.zone,
+            )
+            for each in everybody.values()
+        ]
+        return schema.ClusterStatus(
+            name=name,
+            leader=state.leader if state is not None else None,
+            term=state.term if state is not None else 0,
+            members=tuple(sorted(members, key=lambda each: (each.address, each.id))),
+        )
 
     def _traffic(self) -> schema.TrafficStatus:
         metrics = self._metrics

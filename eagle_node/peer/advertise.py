@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Unavailable
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _BATCH_S = 1.0
 _SOON_S = 0.3
 """How long somebody may wait for a report."""
+_SPREAD_S = 2.0
+"""Over which nodes report to a tracker that has just become one."""
 _FULL_EVERY = 10
 """Intervals between full adverts."""
 
@@ -32,7 +34,11 @@ class Advertiser:
     """Keeps the trackers informed; run it as a task."""
 
     def __init__(
-        self, node: NodeInfo, tracker: TrackerClient, transfers: Transfers, interval_s: float
+        self,
+        node: Callable[[], NodeInfo],
+        tracker: TrackerClient,
+        transfers: Transfers,
+        interval_s: float,
     ) -> None:
         self._node = node
         self._tracker = tracker
@@ -49,6 +55,11 @@ class Advertiser:
         while True:
             await self._report()
             await asyncio.sleep(_BATCH_S)
+
+    def roles_changed(self) -> None:
+        """Tell everything soon, at a random offset: a tracker may be new, or this node's roles."""
+        soon = asyncio.get_running_loop().time() + random.uniform(0.0, _SPREAD_S)
+        self._full_due = min(self._full_due, soon)
 
     async def report_soon(self) -> None:
         """Tell what has changed now, so that plans made from here on know it.
@@ -76,7 +87,7 @@ class Advertiser:
     def _advert(self, held: Mapping[Digest, Holding], *, full: bool) -> Advert:
         changed = [row for digest, row in held.items() if full or self._sent.get(digest) != row]
         dropped = () if full else tuple(self._sent.keys() - held.keys())
-        return Advert(node=self._node, full=full, held=tuple(changed), dropped=dropped)
+        return Advert(node=self._node(), full=full, held=tuple(changed), dropped=dropped)
 
     async def _send(self, advert: Advert) -> bool:
         try:

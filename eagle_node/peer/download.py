@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -68,11 +68,12 @@ _FIRST_SEGMENTS = 16
 class Means:
     """What downloads work with; shared by all of a node's downloads."""
 
-    node: NodeInfo
+    node: Callable[[], NodeInfo]
+    """This node, as it is now."""
     swarm: Swarm
     metainfo: MetaInfoClient
     tracker: TrackerClient
-    trackers: Sequence[str]
+    trackers: Callable[[], Sequence[str]]
     """Announce URLs of the cluster's trackers, further tiers."""
     announces: AnnounceEndpoint
     config: SwarmConfig
@@ -238,7 +239,7 @@ class SwarmFill:
     def _start_segment(self, index: int) -> None:
         self._active[index] = 0
         log.debug("%s: segment %d started", self._blob.digest, index)
-        trackers = [self._means.announces.url, *self._means.trackers]
+        trackers = [self._means.announces.url, *self._means.trackers()]
         self._means.swarm.start(self._torrents[index].info_hash, trackers)
 
     def _stripe_of(self, index: int) -> int:
@@ -292,7 +293,7 @@ class SwarmFill:
 
     def _request(self, transfer: Transfer, *, after: str = "") -> PlanRequest:
         return PlanRequest(
-            node=self._means.node,
+            node=self._means.node(),
             digest=self._blob.digest,
             size=transfer.arrival.layout.size,
             failed=tuple(self._failed),
@@ -303,7 +304,7 @@ class SwarmFill:
 
     def _take(self, plan: Plan) -> None:
         """Segments that are started from here on have the plan's parents."""
-        own = self._means.node.node_id
+        own = self._means.node().node_id
         if plan.stripes:
             self._stripes = [[p for p in peers if p.node_id != own] for peers in plan.stripes]
         self._revision = plan.revision
@@ -390,7 +391,7 @@ class SwarmFill:
             repository=self._blob.repository.name,
             digest=self._blob.digest,
             authorization=self._authorization or "",
-            node_id=self._means.node.node_id,
+            node_id=self._means.node().node_id,
             layout_version=LAYOUT_VERSION,
             request_id=request_id.get(),
             first=tuple(wanted[:_FIRST_SEGMENTS] if whole else wanted),

@@ -252,16 +252,23 @@ class Machine:
         known.seen = now
         if known.info == info:
             return known, False
-        if replace(known.info, upload_rate=info.upload_rate) == info:
-            known.info = info
-            for key in self._waves_of[info.node_id]:
-                self._waves[key].rated(known)
+        if replace(known.info, upload_rate=info.upload_rate, seeder=info.seeder) == info:
+            self._update(known, info)
             return known, False
         self._leave(info.node_id)
         self._forget(known.info)
         known.info = info
         self._remember(info)
         return known, True
+
+    def _update(self, known: Known, info: NodeInfo) -> None:
+        """The node goes on with another rate, or another role: what it holds stays."""
+        self._forget(known.info)
+        known.info = info
+        self._remember(info)
+        for key in list(self._waves_of[info.node_id]):
+            if not self._waves[key].describe(known):
+                self._drop(key, info.node_id)
 
     def _remember(self, info: NodeInfo) -> None:
         self._addresses[(info.host, info.port)] = info.node_id

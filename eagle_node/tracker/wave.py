@@ -88,16 +88,18 @@ class Wave:
         self._holders.place(self._source(known))
         self._line.hang_anew(None)
 
-    def rated(self, known: Known) -> None:
-        """A node has said how fast it is."""
+    def describe(self, known: Known) -> bool:
+        """Take in how fast a node is, and whether it is a seeder; whether it is still of use."""
         source = self._sources.get(known.info.node_id)
         if source is None:
-            return
+            return False
+        self._holders.place(source)
         self._pace.forget(source.node_id)
         self._pace.note(source.info)
         cell, slow = source.cell, is_slow(source.info, self._pace.usual)
         if slow and source.downloading and cell is not None and not (cell.closed or cell.lame):
             self._line.set_apart(source)
+        return source.whole or source.downloading or bool(source.have)
 
     def drop(self, node_id: NodeId) -> None:
         """A node is gone, or has the blob no more; others take its place."""

@@ -8,7 +8,7 @@ import pytest
 
 from eagle_node.config import kinds
 from eagle_node.config.kinds import Kind
-from eagle_node.config.tree import RegistryConfig, Role
+from eagle_node.config.tree import RegistryConfig, Role, RoleChoice
 from eagle_node.runtime.sockets import Address
 
 
@@ -21,8 +21,10 @@ from eagle_node.runtime.sockets import Address
         (kinds.PORT, "65535", 65535),
         (kinds.SECONDS, "2.5", 2.5),
         (kinds.SWITCH, "True", True),
-        (kinds.ROLES, "auto", None),
-        (kinds.ROLES, "proxy, Peer", frozenset({Role.PROXY, Role.PEER})),
+        (kinds.ROLES, "auto", RoleChoice(auto=True)),
+        (kinds.ROLES, "proxy, Peer", RoleChoice(roles=frozenset({Role.PROXY, Role.PEER}))),
+        (kinds.ROLES, "auto,seeder", RoleChoice(auto=True, roles=frozenset({Role.SEEDER}))),
+        (kinds.NEVER, "vip, Voter", frozenset({"vip", "voter"})),
         (kinds.REACHABLE_IP, "192.0.2.7", "192.0.2.7"),
         (kinds.REACHABLE_IP, "2001:DB8:0::7", "2001:db8::7"),
         (kinds.IP, "0.0.0.0", "0.0.0.0"),
@@ -68,6 +70,7 @@ def test_right_values(kind: Kind, text: str, value: object) -> None:
         (kinds.SWITCH, "yes", "true or false"),
         (kinds.ROLES, "proxy,peeer", "did you mean peer?"),
         (kinds.ROLES, "autom", "did you mean auto?"),
+        (kinds.NEVER, "proxy", "'proxy' is not a role to exclude"),
         (kinds.ROLES, "", "proxy,peer,seeder,tracker"),
         (kinds.REACHABLE_IP, "node-1", "is not an IP address"),
         (kinds.REACHABLE_IP, "0.0.0.0", "reaches no node"),

@@ -71,13 +71,14 @@ def test_one_host_for_all_listeners_of_the_cluster() -> None:
     assert config.swarm.listen_host == "127.0.0.1"
     assert config.seeder.metainfo_listen == Address("127.0.0.1", 0)
     assert config.tracker.listen == Address("127.0.0.1", 6969)
+    assert config.cluster.gossip_listen == Address("127.0.0.1", 7946)
+    assert config.cluster.raft_listen == Address("127.0.0.1", 7947)
 
 
 @pytest.mark.parametrize(
     ("flags", "roles"),
     [
         ({}, set(Role)),
-        ({"role": ["auto"]}, set(Role)),
         (PINS, {Role.PROXY, Role.PEER}),
         ({**PINS, "role": ["auto"]}, {Role.PROXY, Role.PEER}),
         ({"seeder": ["10.0.0.1"]}, set(Role)),
@@ -87,7 +88,51 @@ def test_one_host_for_all_listeners_of_the_cluster() -> None:
 )
 def test_roles(flags: Mapping[str, Sequence[str]], roles: set[Role]) -> None:
     """With seeder and tracker elsewhere a node is proxy and peer; alone it is everything."""
-    assert from_flags_only(flags).node.roles == roles
+    config = from_flags_only(flags)
+    assert config.node.roles == roles
+    assert not config.cluster.enabled
+
+
+BOTH = {Role.PROXY, Role.PEER}
+ELECTED = {Role.SEEDER, Role.TRACKER}
+
+
+@pytest.mark.parametrize(
+    ("flags", "roles", "elected"),
+    [
+        ({"role": ["auto"]}, BOTH, ELECTED),
+        ({"join": ["10.0.0.1"]}, BOTH, ELECTED),
+        ({"vip": ["10.0.0.9/24"]}, BOTH, ELECTED),
+        ({"role": ["auto"], "seeder": ["10.0.0.1"]}, BOTH, ELECTED),
+        ({"role": ["auto"], "never": ["seeder,vip"]}, BOTH, {Role.TRACKER}),
+        ({"role": ["auto,seeder"]}, BOTH | {Role.SEEDER}, {Role.TRACKER}),
+        ({"role": ["proxy,peer"], "join": ["10.0.0.1"]}, BOTH, set()),
+        ({"role": ["seeder"], "join": ["10.0.0.1"]}, {Role.SEEDER}, set()),
+        ({**PINS, "join": ["10.0.0.1"]}, BOTH, ELECTED),
+    ],
+)
+def test_elected_roles(
+    flags: Mapping[str, Sequence[str]], roles: set[Role], elected: set[Role]
+) -> None:
+    """In a cluster a list of roles is all that a node gets; auto leaves the rest to leases."""
+    config = from_flags_only(flags)
+    assert config.cluster.enabled
+    assert config.node.roles == roles
+    assert config.cluster.elected == elected
+
+
+@pytest.mark.parametrize(
+    ("flags", "places"),
+    [
+        ({"role": ["auto"]}, ["mdns"]),
+        ({"join": ["10.0.0.1", "dns:nodes.example"]}, ["10.0.0.1:7946", "dns:nodes.example:7946"]),
+        ({"vip": ["10.0.0.9/24"], "gossip-port": ["7000"]}, ["mdns", "10.0.0.9:7000"]),
+        ({"vip": ["10.0.0.9/24"], "join": ["10.0.0.9"]}, ["10.0.0.9:7946"]),
+    ],
+)
+def test_places_to_look_at(flags: Mapping[str, Sequence[str]], places: list[str]) -> None:
+    """The local network unless places are named; and whoever carries the virtual address."""
+    assert list(map(str, from_flags_only(flags).discovery.join)) == places
 
 
 @pytest.mark.parametrize(
@@ -96,8 +141,9 @@ def test_roles(flags: Mapping[str, Sequence[str]], roles: set[Role]) -> None:
         ({"role": ["proxy,peer"]}, "needs a seeder: name one with --seeder"),
         ({"role": ["proxy,peer"], "seeder": ["10.0.0.1"]}, "needs a tracker: name one"),
         ({"role": ["seeder"]}, "needs a tracker: name one"),
-        ({"join": ["10.0.0.1"]}, "--join: needs roles elected by the cluster"),
-        ({"vip": ["10.0.0.9/24"]}, "pin them with --seeder and --tracker"),
+        ({"role": ["seeder"], "never": ["seeder"], "join": ["a"]}, "which --never excludes"),
+        ({"never": ["seeder"]}, "it needs --role auto or --join"),
+        ({**PINS, "role": ["auto,seeder"]}, "--seeder and --tracker together rule out"),
         ({"upload-limit": ["5Q"]}, "--upload-limit: '5Q' is not a size"),
         (
             {"registry": ["a.io=https://b.example", "A.io=https://c.example"]},

