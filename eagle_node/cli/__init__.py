@@ -5,6 +5,7 @@
 ``run``            a node until a signal stops it; ``logs`` its lines
 ``status``         one screen about a running node
 ``keys``           the cluster key file
+``mirror``         container runtimes' configuration; ``mirror_arguments`` is its part
 ``demo``           three nodes and a registry on this machine; ``demo_registry``, ``demo_image``,
                    ``demo_node`` and ``demo_report`` are its parts
 

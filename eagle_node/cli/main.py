@@ -50,6 +50,10 @@ def _run_command(argv: Sequence[str] | None) -> int:
             from eagle_node.cli.keys import keys
 
             return keys(arguments)
+        case "mirror":
+            from eagle_node.cli.mirror import mirror
+
+            return mirror(arguments)
         case _:
             from eagle_node import __version__
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 from eagle_node.base.errors import UsageError
 from eagle_node.base.sizes import parse_size
 from eagle_node.cli import texts
+from eagle_node.cli.mirror_arguments import fill_mirror
 from eagle_node.config import kinds
 from eagle_node.config.load import FILE_VARIABLE
 from eagle_node.config.options import GROUPS, OPTIONS, Option
@@ -71,6 +72,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
             ("status", texts.STATUS),
             ("demo", texts.DEMO),
             ("keys", texts.KEYS),
+            ("mirror", texts.MIRROR),
             ("version", texts.VERSION),
         )
     }
@@ -78,6 +80,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     _fill_status(commands["status"])
     _fill_demo(commands["demo"])
     _fill_keys(commands["keys"])
+    fill_mirror(commands["mirror"])
     return parser, commands
 
 

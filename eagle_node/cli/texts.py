@@ -121,4 +121,42 @@ KEY_ACTIONS = {
 }
 """What `KEYS` can do, by name."""
 
+MIRROR = Text(
+    summary="point container runtimes at the node",
+    description="""\
+Have this host's container runtimes ask the node first, and the registry itself when the node cannot
+help or is down. What others have configured stays as it is, and uninstall gives it back exactly.
+""",
+    epilog=f"""\
+examples:
+  eagle-node mirror install --dry-run       what would change, as a diff
+  eagle-node mirror install                 every runtime of this host, every registry it can
+  eagle-node mirror install --runtime containerd --registry ghcr.io --registry registry.example:5000
+  eagle-node mirror uninstall
+
+{EXIT_CODES}""",
+)
+
+MIRROR_ACTIONS = {
+    "install": Text(
+        summary="have runtimes ask the node first",
+        description="""\
+Write /etc/containerd/certs.d/*/hosts.toml (and config_path in its config.toml),
+/etc/docker/daemon.json, and /etc/containers/registries.conf.d (podman, skopeo, buildah, CRI-O).
+A second run changes nothing. Copies of changed files are kept in /etc/eagle-node/mirror.
+""",
+    ),
+    "uninstall": Text(
+        summary="take that back",
+        description="""\
+Give every file back as it was; where others have changed it since, take just our part out.
+""",
+    ),
+    "show": Text(
+        summary="what the runtimes' files say",
+        description="Show which registries' pulls ask the node first, and which file says so.\n",
+    ),
+}
+"""What `MIRROR` can do, by name."""
+
 VERSION = Text(summary="print the version", description="Print the version.\n")
