@@ -1,6 +1,7 @@
 """Frozen dataclasses to JSON documents and back. Unknown keys are ignored, as newer nodes add some.
 
-Fields may be str, int, float, bool, ``X | None``, ``tuple[X, ...]`` and dataclasses of these.
+Fields may be str, int, float, bool, ``X | None``, ``tuple[X, ...]`` and dataclasses of these. A
+field that has a default may be missing.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def _object(schema: Any, value: object, where: str) -> Any:
     fields = {}
     for field in dataclasses.fields(schema):
         if field.name not in value:
+            if field.default is not dataclasses.MISSING:
+                continue
             raise BadDocument(f"{where}.{field.name}: missing")
         fields[field.name] = _value(hints[field.name], value[field.name], f"{where}.{field.name}")
     return schema(**fields)

@@ -1,61 +1,155 @@
-"""The control API's routes."""
+"""The control API's answers."""
 
 from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from eagle_node.api.codec import to_json
-from eagle_node.api.problems import problem_response, problems
-from eagle_node.api.schema import Readiness
-from eagle_node.api.source import StatusSource
+from eagle_node.api.codec import from_json, to_json
+from eagle_node.api.event_log import EventLog
+from eagle_node.api.event_stream import stream_events
+from eagle_node.api.guard import guard
+from eagle_node.api.problems import Refusal, problem_response, problems
+from eagle_node.api.query import parse_blob_query
+from eagle_node.api.routes import ACTIONS, ROUTES
+from eagle_node.api.schema import (
+    Health,
+    Members,
+    PreheatRequest,
+    Readiness,
+    SettingChange,
+)
+from eagle_node.api.source import NodeSource
+from eagle_node.base.digest import parse_digest
+from eagle_node.base.errors import UsageError
 from eagle_node.metrics.instruments import Metrics
 
+D = TypeVar("D")
+
 _MAX_BODY = 64 * 1024
-"""Bytes of a request body; no route takes one."""
+"""Bytes of a request body."""
 
 
-def build_api(source: StatusSource, metrics: Metrics) -> web.Application:
-    """An application that serves what ``source`` and ``metrics`` tell.
+def build_api(
+    source: NodeSource,
+    metrics: Metrics,
+    *,
+    events: EventLog | None = None,
+    token: str | None = None,
+) -> web.Application:
+    """An application that serves what ``source``, ``metrics`` and ``events`` tell.
+
+    ``token``: what callers must show; None: nothing, but only those on this host may call.
 
     ``/healthz`` answers while the process serves requests at all; ``/readyz`` is 503 with the
     reasons while clients cannot be served. Errors are RFC 9457 problem documents.
     """
-    handlers = _Handlers(source, metrics)
-    app = web.Application(middlewares=[problems], client_max_size=_MAX_BODY)
-    app.add_routes(
-        [
-            web.get("/healthz", handlers.healthz),
-            web.get("/readyz", handlers.readyz),
-            web.get("/metrics", handlers.metrics),
-            web.get("/v1/status", handlers.status),
-            web.get("/v1/blobs", handlers.blobs),
-        ]
-    )
+    events = events or EventLog()
+    handlers = _Handlers(source, metrics, events)
+    app = web.Application(middlewares=[problems, guard(token)], client_max_size=_MAX_BODY)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, getattr(handlers, route.name))
+        if route.method == "GET" and route.name != "events":
+            app.router.add_route("HEAD", route.path, getattr(handlers, route.name))
+
+    async def let_go(_: web.Application) -> None:
+        events.close()
+
+    app.on_shutdown.append(let_go)
     return app
 
 
 class _Handlers:
-    def __init__(self, source: StatusSource, metrics: Metrics) -> None:
+    """A method for each route, under the route's name."""
+
+    def __init__(self, source: NodeSource, metrics: Metrics, events: EventLog) -> None:
         self._source = source
         self._metrics = metrics
+        self._events = events
 
     async def healthz(self, _: web.Request) -> web.Response:
-        return web.json_response({"healthy": True})
+        return _answer(Health(healthy=True))
 
     async def readyz(self, request: web.Request) -> web.Response:
         reasons = tuple(await self._source.ready())
-        readiness = to_json(Readiness(ready=not reasons, reasons=reasons))
+        readiness = Readiness(ready=not reasons, reasons=reasons)
         if not reasons:
-            return web.json_response(readiness)
-        return problem_response(request, 503, "; ".join(reasons), extensions=readiness)
+            return _answer(readiness)
+        return problem_response(request, 503, "; ".join(reasons), extensions=to_json(readiness))
 
     async def metrics(self, _: web.Request) -> web.Response:
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
         return web.Response(body=self._metrics.exposition(), headers=headers)
 
-    async def status(self, _: web.Request) -> web.Response:
-        return web.json_response(to_json(await self._source.status()))
+    async def openapi(self, _: web.Request) -> web.Response:
+        from eagle_node.api.openapi import openapi_document
 
-    async def blobs(self, _: web.Request) -> web.Response:
-        return web.json_response(to_json(await self._source.blobs()))
+        return web.json_response(openapi_document())
+
+    async def status(self, _: web.Request) -> web.Response:
+        return _answer(await self._source.status())
+
+    async def members(self, _: web.Request) -> web.Response:
+        status = await self._source.status()
+        return _answer(Members(members=status.cluster.members))
+
+    async def transfers(self, _: web.Request) -> web.Response:
+        return _answer(await self._source.transfers())
+
+    async def history(self, _: web.Request) -> web.Response:
+        return _answer(await self._source.history())
+
+    async def blobs(self, request: web.Request) -> web.Response:
+        return _answer(await self._source.blobs(parse_blob_query(request.query)))
+
+    async def act(self, request: web.Request) -> web.Response:
+        action = request.match_info["action"]
+        if action not in ACTIONS:
+            raise web.HTTPNotFound
+        return _answer(await self._source.act(parse_digest(request.match_info["digest"]), action))
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        return await stream_events(request, self._events)
+
+    async def settings(self, _: web.Request) -> web.Response:
+        return _answer(await self._source.settings())
+
+    async def change(self, request: web.Request) -> web.Response:
+        return _answer(await self._source.change(await _body(request, SettingChange)))
+
+    async def preheat_jobs(self, _: web.Request) -> web.Response:
+        return _answer(await self._source.preheat_jobs())
+
+    async def preheat(self, request: web.Request) -> web.Response:
+        job = await self._source.preheat(await _body(request, PreheatRequest))
+        location = {"Location": f"/v1/preheat/{job.id}"}
+        return web.json_response(to_json(job), status=202, headers=location)
+
+    async def preheat_job(self, request: web.Request) -> web.Response:
+        return _answer(await self._source.preheat_job(_job(request)))
+
+    async def cancel_preheat(self, request: web.Request) -> web.Response:
+        return _answer(await self._source.cancel_preheat(_job(request)))
+
+
+def _answer(document: Any) -> web.Response:
+    return web.json_response(to_json(document))
+
+
+async def _body(request: web.Request, schema: type[D]) -> D:
+    """The request's body; `UsageError` or `BadDocument` says what is wrong with it."""
+    try:
+        document = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the body is no JSON: {error}") from error
+    return from_json(schema, document)
+
+
+def _job(request: web.Request) -> int:
+    text = request.match_info["job"]
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+        raise Refusal(f"there is no preheat job {text[:40]!r}", status=404)
+    return int(text)

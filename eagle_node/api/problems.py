@@ -8,12 +8,23 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from eagle_node.api.codec import to_json
+from eagle_node.api.codec import BadDocument, to_json
 from eagle_node.api.schema import Problem
-from eagle_node.base.errors import EagleError
+from eagle_node.base.errors import BadDigest, Denied, EagleError, UsageError
 
 CONTENT_TYPE = "application/problem+json"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Refusal(EagleError):
+    """What a client asks for cannot be done; ``status`` is the HTTP status to answer with."""
+
+    def __init__(
+        self, message: str, *, status: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
 
 
 def problem_response(
@@ -47,5 +58,22 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return problem_response(request, error.status, detail, headers={"Allow": allowed})
     except web.HTTPNotFound as error:
         return problem_response(request, error.status, f"there is no {request.path} here")
+    except web.HTTPRequestEntityTooLarge as error:
+        return problem_response(request, error.status, "the body is too large")
     except EagleError as error:
-        return problem_response(request, 503, str(error))
+        headers = error.headers if isinstance(error, Refusal) else None
+        return problem_response(request, _status_of(error), str(error), headers=headers)
+
+
+def _status_of(error: EagleError) -> int:
+    match error:
+        case Refusal():
+            return error.status
+        case UsageError() | BadDocument() | BadDigest():
+            return 400
+        case Denied() if error.status in (401, 403):
+            # Not of this API's caller: a registry refuses the node.
+            return 403
+        case Denied():
+            return error.status
+    return 503

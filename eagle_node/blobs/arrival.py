@@ -73,6 +73,11 @@ class Arrival:
         """Every segment is here (not yet: verified)."""
         return len(self.have) == len(self.layout.segments)
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes that are here of segments that are not."""
+        return sum(self._grown.values())
+
     def missing(self) -> list[int]:
         """Segments that are not here and that somebody wants, most urgent first.
 

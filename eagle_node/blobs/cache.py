@@ -48,6 +48,7 @@ class Cache:
         self._arrivals: dict[Digest, Arrival] = {}
         self._reserved: dict[Digest, set[int]] = {}
         self._pins: Counter[Digest] = Counter()
+        self._kept: set[Digest] = set()
         self._recency = 0
         self._touched: dict[Digest, int] = {}
         self._tasks = TaskSet()
@@ -109,6 +110,57 @@ class Cache:
     def arrivals(self) -> dict[Digest, Arrival]:
         """Blobs on their way."""
         return dict(self._arrivals)
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of a committed blob; `KeyError` when there is none."""
+        return self._residents[digest].size
+
+    def is_kept(self, digest: Digest) -> bool:
+        """Whether a blob is not evicted, because somebody said so."""
+        return digest in self._kept
+
+    async def keep(self, digest: Digest, *, kept: bool) -> bool:
+        """Never evict a committed blob, or do so again; survives restarts. False: it is not here.
+
+        Blobs that are kept count against the limit; when nothing else is left to evict, new ones
+        find no room.
+        """
+        if digest not in self._residents:
+            return False
+        if kept:
+            self._kept.add(digest)
+        else:
+            self._kept.discard(digest)
+        await self._index.pin(digest, kept=kept)
+        return True
+
+    def resize(self, size: int) -> None:
+        """Another limit, 0 for none; evicts what is above it, `NoSpace` when that is impossible."""
+        before, self._config = self._config, replace(self._config, size=size)
+        try:
+            self._make_room(0)
+        except NoSpace:
+            self._config = before
+            raise
+        self._gauge()
+
+    async def verify(self, digest: Digest) -> bool:
+        """Read a committed blob again; False: it is wrong, and gone. Raises `KeyError` if absent.
+
+        Whoever reads it meanwhile goes on reading what there is.
+        """
+        size = self._residents[digest].size
+        reader = self.open(digest)
+        assert reader is not None
+        try:
+            right = await asyncio.to_thread(_content_is_right, self.directory(digest), size)
+        finally:
+            reader.close()
+        if not right and digest in self._residents:
+            log.error("cached blob %s is damaged on disk; dropped", digest)
+            self._metrics.wrong_content.labels("local").inc()
+            self._drop_now(digest)
+        return right
 
     def check_room(self) -> None:
         """Raise `NoSpace` when not even a byte could be taken in."""
@@ -231,8 +283,8 @@ class Cache:
             self._forget_arrival(arrival.digest)
 
     async def drop(self, digest: Digest) -> bool:
-        """Remove a committed blob that nobody reads; False when it is pinned or not there."""
-        if digest not in self._residents or self._pins[digest]:
+        """Remove a committed blob that nobody reads; False when it is in use or not there."""
+        if digest not in self._residents or digest in self._pins:
             return False
         self._drop_now(digest)
         return True
@@ -277,14 +329,14 @@ class Cache:
         short = max(self._over_limit(needed), self._under_reserve(needed))
         self._drop_resumable(short)
         short = max(self._over_limit(needed), self._under_reserve(needed))
-        chosen = victims(self._residents, self._pins, short)
+        chosen = victims(self._residents, {*self._pins, *self._kept}, short)
         if chosen is None:
             raise NoSpace(
                 f"no room for {format_size(needed)} of {blob}: the cache holds "
                 f"{format_size(self.used)} of {format_size(self.limit)} (--cache-size), the disk "
                 f"of {self._root} has {format_size(self._free())} free, of which "
                 f"{format_size(self._config.reserve)} are reserved (--cache-reserve), and what "
-                "could be evicted is in use"
+                "could be evicted is in use or pinned"
             )
         for digest in chosen:
             self._drop_now(digest)
@@ -321,6 +373,7 @@ class Cache:
         log.info("evicted %s (%s)", digest, format_size(self._residents[digest].size))
         del self._residents[digest]
         self._touched.pop(digest, None)
+        self._kept.discard(digest)
         self._metrics.cache_evictions.inc()
         for listener in self.on_drop:
             listener(digest)
@@ -376,6 +429,7 @@ class Cache:
         for digest in rows.keys() - found.keys():
             log.warning("cached blob %s is gone or damaged; forgotten", digest)
             await self._index.forget(digest)
+        self._kept = await self._index.pinned() & self._residents.keys()
         for digest, kept in resumable.items():
             self._keep(digest, kept.size, kept.segments)
 

@@ -47,7 +47,11 @@ def _create(tables: Tables) -> None:
         tables.conn.execute(statement)
 
 
-MIGRATIONS = (_create,)
+def _add_pins(tables: Tables) -> None:
+    tables.conn.execute("CREATE TABLE pinned (digest TEXT PRIMARY KEY) WITHOUT ROWID")
+
+
+MIGRATIONS = (_create, _add_pins)
 
 
 class Index:
@@ -135,12 +139,25 @@ class Index:
             )
         )
 
+    async def pinned(self) -> set[Digest]:
+        """Blobs that people want to keep."""
+        return {Digest(digest) for (digest,) in await self._rows("SELECT digest FROM pinned")}
+
+    async def pin(self, digest: Digest, *, kept: bool) -> None:
+        """A blob is to be kept, or is not any longer."""
+        statement = (
+            "INSERT OR IGNORE INTO pinned VALUES (?)"
+            if kept
+            else "DELETE FROM pinned WHERE digest = ?"
+        )
+        await self._execute((statement, [(digest,)]))
+
     async def forget(self, digest: Digest) -> None:
         """A blob is gone."""
         await self._execute(
             *(
                 (f"DELETE FROM {table} WHERE digest = ?", [(digest,)])
-                for table in ("committed", "arriving", "segment")
+                for table in ("committed", "arriving", "segment", "pinned")
             )
         )
 

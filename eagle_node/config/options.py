@@ -184,6 +184,13 @@ _LISTENERS = (
         "control API: status, metrics (default: 127.0.0.1:43003)",
     ),
     Option(
+        "api-token-file",
+        kinds.PATH,
+        ("api.token_file",),
+        "file with the secret that users of the control API must show; needed when it does not "
+        "listen on loopback (default: none)",
+    ),
+    Option(
         "listen-host",
         kinds.IP,
         (

@@ -213,6 +213,8 @@ class ApiConfig:
 
     listen: Address = Address("127.0.0.1", 43003)
     """Listener of status, metrics and control."""
+    token_file: Path | None = None
+    """File with the secret that callers must show; needed off loopback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

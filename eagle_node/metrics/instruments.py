@@ -6,6 +6,8 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from eagle_node.runtime.clock import monotonic
+
 Source = Literal["local", "swarm", "origin"]
 """Where bytes served to a client came from: the cache, other nodes, or the registry."""
 
@@ -105,8 +107,12 @@ class Metrics:
             registry=r,
         )
 
+        self.served_at: float | None = None
+        """When a client was last sent something; seconds of the monotonic clock."""
+
     def served(self, source: Source, count: int) -> None:
         """Count ``count`` body bytes sent to a client."""
+        self.served_at = monotonic()
         self.served_bytes.labels(source).inc(count)
 
     def exposition(self) -> bytes:

@@ -10,17 +10,22 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 from yarl import URL
 
 from eagle_node.api.handlers import build_api
-from eagle_node.base.errors import StartError
+from eagle_node.api.token import read_token
+from eagle_node.base.errors import StartError, UsageError
 from eagle_node.cluster.service import Cluster
-from eagle_node.config.tree import Config, Role
+from eagle_node.config.tree import ApiConfig, Config, Role
 from eagle_node.metainfo.client import MetaInfoClient
+from eagle_node.node.activity import Activity
+from eagle_node.node.control import NodeControl
 from eagle_node.node.identity import own_among
+from eagle_node.node.log_events import log_events
 from eagle_node.node.parts import Parts
+from eagle_node.node.settings import NodeSettings
 from eagle_node.node.status import NodeStatus
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.peer.download import Means
-from eagle_node.peer.service import Peer
+from eagle_node.peer.service import OriginSources, Peer
 from eagle_node.proxy.ahead import FetchAhead
 from eagle_node.proxy.blobs import BlobHandler
 from eagle_node.proxy.manifest_store import ManifestStore
@@ -28,14 +33,21 @@ from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
 from eagle_node.proxy.server import Proxy
+from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import monotonic
-from eagle_node.runtime.sockets import Address, bound_address, listen_tcp, parse_address
+from eagle_node.runtime.sockets import (
+    Address,
+    bound_address,
+    is_loopback,
+    listen_tcp,
+    parse_address,
+)
 from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.archive import Archive
 from eagle_node.seeder.origins import Origins
 from eagle_node.seeder.service import SeederService
-from eagle_node.swarm.governor import GOVERN_INTERVAL_S
+from eagle_node.swarm.transfers import Source
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.handlers import TrackerService
 from eagle_node.trust.certificates import SERVER_NAME, NodeIdentity
@@ -45,13 +57,14 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     """All parts, listening; raises `StartError` or `UsageError` naming what is wrong."""
     parts = Parts(config, stack)
     stack.push_async_callback(_close_unstarted, parts)
+    stack.enter_context(log_events(parts.events))
     await stack.enter_async_context(parts.upstream)
     await stack.enter_async_context(parts.cache)
     await stack.enter_async_context(parts.swarm)
     await stack.enter_async_context(parts.transfers)
     parts.listeners["swarm"] = parts.swarm.port
     parts.swarm.on_traffic += [parts.governor.on_traffic, parts.count_traffic]
-    parts.swarm.watch_traffic(GOVERN_INTERVAL_S if parts.governor.active else 1.0)
+    parts.watch_traffic()
     parts.governor.start()
     if parts.runs(Role.TRACKER):
         await _start_tracker(parts)
@@ -124,6 +137,16 @@ async def _build_origins(parts: Parts) -> Origins:
     return origins
 
 
+def _named(parts: Parts, origins: Origins) -> OriginSources:
+    """The sources of ``origins``; the repositories that blobs are asked of are remembered."""
+
+    def source(blob: BlobRef, authorization: str | None) -> Source:
+        parts.images.asked(blob)
+        return origins.source(blob, authorization)
+
+    return source
+
+
 async def _start_seeder(parts: Parts, origins: Origins) -> None:
     import grpc
 
@@ -144,7 +167,7 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
         cache=parts.cache,
         transfers=parts.transfers,
         access=parts.access,
-        origin=origins.source,
+        origin=_named(parts, origins),
         prefetcher=prefetcher,
         registry_at=lambda url: registries.get(url, url.authority),
         announce_urls=parts.announce_urls,
@@ -222,7 +245,7 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         transfers=parts.transfers,
         access=parts.access,
         means=means,
-        origin=origins.source,
+        origin=_named(parts, origins),
         seeders=parts.seeders,
         is_self=lambda address: address in parts.own_seeders,
     )
@@ -259,6 +282,7 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
                 parts.memory,
                 parts.metrics,
                 given=ahead.given if parts.config.seeder.prefetch else None,
+                named=parts.images.given,
             ),
             passing=Passing(parts.upstream, parts.metrics),
             rules=Rules(config),
@@ -276,6 +300,36 @@ async def _start_api(parts: Parts) -> None:
         swarm=parts.swarm,
         cluster=parts.cluster,
     )
-    app = build_api(status, parts.metrics)
+    activity = Activity(
+        transfers=parts.transfers,
+        swarm=parts.swarm,
+        images=parts.images,
+        metrics=parts.metrics,
+        events=parts.events,
+    )
+    parts.work.append(("activity", activity.run()))
+    control = NodeControl(
+        status=status,
+        activity=activity,
+        cache=parts.cache,
+        images=parts.images,
+        settings=NodeSettings(
+            cache=parts.cache, governor=parts.governor, limited=parts.watch_traffic
+        ),
+        events=parts.events,
+    )
+    app = build_api(control, parts.metrics, events=parts.events, token=_api_token(parts.config.api))
     port = await _serve(parts, app, parts.config.api.listen, flag="--api-listen")
     parts.listeners["api"] = port
+
+
+def _api_token(config: ApiConfig) -> str | None:
+    """What users of the API must show; `UsageError` when everybody could use it."""
+    if config.token_file is not None:
+        return read_token(config.token_file)
+    if not is_loopback(config.listen.host):
+        raise UsageError(
+            f"the control API would be open to whoever reaches {config.listen}; give it a secret "
+            "with --api-token-file, or listen on loopback (--api-listen)"
+        )
+    return None

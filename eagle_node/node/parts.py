@@ -10,6 +10,7 @@ from typing import Any
 from yarl import URL
 
 from eagle_node import __version__
+from eagle_node.api.event_log import EventLog
 from eagle_node.base.digest import Digest
 from eagle_node.blobs.cache import Cache
 from eagle_node.cluster.service import Cluster
@@ -18,13 +19,14 @@ from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.messages import PrefetchRequest
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.node.identity import advertised_host, is_local, node_id
+from eagle_node.node.images import Images
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.sockets import Address
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.events import Traffic
-from eagle_node.swarm.governor import Governor
+from eagle_node.swarm.governor import GOVERN_INTERVAL_S, Governor
 from eagle_node.swarm.session import Swarm, TorrentIdentity
 from eagle_node.swarm.transfers import Transfers
 from eagle_node.tracker.schema import NodeInfo
@@ -78,6 +80,8 @@ class Parts:
         self.node_id = node_id(config.node.data_dir)
         self.cluster: Cluster | None = None
         """Set while roles are elected."""
+        self.images = Images()
+        self.events = EventLog()
         self.listeners: dict[str, int] = dict.fromkeys(NodePorts.__dataclass_fields__, 0)
         self.own_seeders: set[Address] = set()
         self.own_trackers: set[str] = set()
@@ -166,6 +170,10 @@ class Parts:
     def holds(self, digest: Digest) -> bool:
         """Whether a blob is here, or on its way."""
         return digest in self.cache or self.transfers.get(digest) is not None
+
+    def watch_traffic(self) -> None:
+        """Look at the swarm's traffic as often as the limits need it."""
+        self.swarm.watch_traffic(GOVERN_INTERVAL_S if self.governor.active else 1.0)
 
     def count_traffic(self, traffic: Traffic) -> None:
         """The swarm's totals have moved: into the metrics."""

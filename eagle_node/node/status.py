@@ -17,7 +17,7 @@ from eagle_node.tracker.schema import NodeInfo
 
 
 class NodeStatus:
-    """The node as a `StatusSource`."""
+    """The node, its cluster, traffic and cache; whether it can serve."""
 
     def __init__(
         self,
@@ -51,10 +51,17 @@ class NodeStatus:
                 zone=zone,
                 version=__version__,
                 uptime_s=round(monotonic() - self._started, 3),
+                rack=self._config.node.rack,
             ),
             cluster=self._cluster_status(
                 schema.Member(
-                    id=info.node_id, address=info.host, state="alive", roles=roles, zone=zone
+                    id=info.node_id,
+                    address=info.host,
+                    state="alive",
+                    roles=roles,
+                    zone=zone,
+                    rack=self._config.node.rack,
+                    version=__version__,
                 )
             ),
             traffic=self._traffic(),
@@ -64,18 +71,6 @@ class NodeStatus:
                 blobs=len(self._cache),
             ),
         )
-
-    async def blobs(self) -> schema.Blobs:
-        """Committed blobs by recency, then those on their way."""
-        rows = [
-            schema.BlobRow(digest=digest, size=resident.size, have_bytes=resident.size)
-            for digest, resident in self._cache.blobs().items()
-        ]
-        for digest, arrival in self._cache.arrivals().items():
-            have = sum(arrival.layout.segments[index].length for index in arrival.have)
-            size = arrival.layout.size
-            rows.append(schema.BlobRow(digest=digest, size=size, have_bytes=have))
-        return schema.Blobs(blobs=tuple(rows))
 
     async def ready(self) -> Sequence[str]:
         """Why the node cannot serve clients well now."""
@@ -112,6 +107,7 @@ class NodeStatus:
     def _traffic(self) -> schema.TrafficStatus:
         metrics = self._metrics
         served = by_label(metrics.served_bytes)
+        served_at = metrics.served_at
         return schema.TrafficStatus(
             origin_bytes=total(metrics.origin_bytes),
             peer_download_bytes=total(metrics.peer_download_bytes),
@@ -122,4 +118,5 @@ class NodeStatus:
                 swarm=served.get("swarm", 0),
                 origin=served.get("origin", 0),
             ),
+            last_served_s=None if served_at is None else round(monotonic() - served_at, 3),
         )

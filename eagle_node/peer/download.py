@@ -184,6 +184,7 @@ class SwarmFill:
                 self._active.pop(index, None)
                 self._dialled_for.pop(index, None)
                 self._prepared.discard(index)
+                transfer.fetching.pop(info_hash, None)
                 log.debug("%s: segment %d finished", self._blob.digest, index)
                 self._means.announces.withdraw(self._torrents[index].info_hash)
                 await transfer.segment_written(index, self._torrents[index])
@@ -231,6 +232,7 @@ class SwarmFill:
         torrent = self._torrents[index]
         transfer.reserve(index)
         self._prepared.add(index)
+        transfer.fetching[torrent.info_hash] = index
         self._means.announces.offer(torrent.info_hash, partial(self._parent, index))
         self._means.swarm.prepare(
             torrent, transfer.arrival.directory.path, observer=self._events.put_nowait
@@ -501,6 +503,7 @@ class SwarmFill:
             self._means.announces.withdraw(info_hash)
             self._means.swarm.remove(info_hash)
         self._prepared.clear()
+        transfer.fetching.clear()
         self._active.clear()
         self._dialled_for.clear()
         if transfer.begun:

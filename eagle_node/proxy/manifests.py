@@ -25,6 +25,9 @@ _STALE = '110 - "Response is Stale"'
 """RFC 7234 section 5.5.1."""
 
 
+Named = Callable[[Repository, str, bytes], None]
+"""Hears of each manifest that is given: its repository, what it was asked for by, its bytes."""
+
 Given = Callable[[Repository, Digest, bytes, str | None], None]
 """Hears of each manifest that a client is given: its repository, digest, bytes, and whom to."""
 
@@ -45,12 +48,14 @@ class ManifestHandler:
         metrics: Metrics,
         *,
         given: Given | None = None,
+        named: Named | None = None,
     ) -> None:
         self._upstream = upstream
         self._store = store
         self._memory = memory
         self._metrics = metrics
         self._given = given
+        self._named = named
         self._asking: SingleFlight[tuple[object, ...], ManifestReply] = SingleFlight("manifest")
 
     async def handle(self, request: web.BaseRequest, route: ManifestRoute) -> web.StreamResponse:
@@ -152,7 +157,11 @@ class ManifestHandler:
         self, request: web.BaseRequest, route: ManifestRoute, digest: Digest, body: bytes
     ) -> None:
         """The client is about to ask for what the manifest names; not if it only looks."""
-        if self._given is None or request.method != hdrs.METH_GET:
+        if request.method != hdrs.METH_GET:
+            return
+        if self._named is not None:
+            self._named(route.repository, route.reference, body)
+        if self._given is None:
             return
         if not none_match_fails(request, f'"{digest}"'):
             self._given(route.repository, digest, body, request.headers.get(hdrs.AUTHORIZATION))

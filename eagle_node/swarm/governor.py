@@ -81,6 +81,19 @@ class Governor:
         self._up = _Direction(limits.upload, self.upload)
         self._down = _Direction(limits.download, self.download)
 
+    def change(self, *, upload: int | None = None, download: int | None = None) -> None:
+        """Other limits from here on, bytes/s; 0 is none; None: as before."""
+        for direction, limit in ((self._up, upload), (self._down, download)):
+            if limit is not None:
+                direction.limit = direction.budget.rate = limit
+                direction.credit = 0.0
+        self.start()
+
+    @property
+    def limits(self) -> LimitsConfig:
+        """The limits that are in force."""
+        return LimitsConfig(upload=self._up.limit, download=self._down.limit)
+
     @property
     def active(self) -> bool:
         """Whether there is a limit to hold."""

@@ -42,6 +42,17 @@ _TOLD = int(lt.alert_category.connect | lt.alert_category.tracker | lt.alert_cat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One end of a torrent's connection."""
+
+    host: str
+    port: int
+    received_rate: int
+    """Payload, bytes/s over libtorrent's last seconds."""
+    sent_rate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TorrentIdentity:
     """What SSL torrents need: PEM certificate of the cluster's CA, of this node, key, DH group."""
 
@@ -66,6 +77,8 @@ class Swarm:
         self._handles: dict[InfoHash, Any] = {}
         self._active: set[InfoHash] = set()
         self._flushing: set[InfoHash] = set()
+        self._linked: dict[InfoHash, None] = {}
+        """Torrents that may have connections, those that had their first longest ago first."""
         self._reader = self._writer = -1
         self._listening: asyncio.Future[int] | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -192,6 +205,7 @@ class Swarm:
         self._observers.pop(info_hash, None)
         self._active.discard(info_hash)
         self._flushing.discard(info_hash)
+        self._linked.pop(info_hash, None)
         if handle is not None and self._session is not None:
             self._session.remove_torrent(handle)
 
@@ -208,6 +222,29 @@ class Swarm:
         return [
             (tuple(peer.ip), bool(peer.flags & lt.peer_info.interesting)) for peer in established
         ]
+
+    def connections(self, most: int) -> dict[InfoHash, list[Connection]]:
+        """Established connections of the ``most`` torrents that were connected last.
+
+        Asks libtorrent's thread for each, well under a millisecond.
+        """
+        found: dict[InfoHash, list[Connection]] = {}
+        for info_hash in list(reversed(self._linked))[:most]:
+            peers = self._handles[info_hash].get_peer_info()
+            if not peers:
+                del self._linked[info_hash]
+            pending = lt.peer_info.connecting | lt.peer_info.handshake
+            found[info_hash] = [
+                Connection(
+                    host=peer.ip[0],
+                    port=peer.ip[1],
+                    received_rate=peer.payload_down_speed,
+                    sent_rate=peer.payload_up_speed,
+                )
+                for peer in peers
+                if not peer.flags & pending
+            ]
+        return {info_hash: peers for info_hash, peers in found.items() if peers}
 
     def limit(self, *, upload: int, download: int) -> None:
         """Bound the session's rates, bytes/s; 0 is no limit."""
@@ -287,6 +324,11 @@ class Swarm:
                 if flushed in self._flushing:
                     self._flushing.discard(flushed)
                     self._tell(TorrentFinished(flushed))
+            case lt.peer_connect_alert():
+                linked = _info_hash(alert.handle)
+                if linked in self._handles:
+                    self._linked.pop(linked, None)
+                    self._linked[linked] = None
             case lt.peer_disconnected_alert():
                 lost = _info_hash(alert.handle)
                 if lost in self._active:

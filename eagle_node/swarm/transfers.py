@@ -53,6 +53,8 @@ class Transfer:
         """It will not deliver any more; a new one may start once it has finished."""
         self.torrents: dict[int, SegmentTorrent] = {}
         """Of the segments that are here, seeded."""
+        self.fetching: dict[InfoHash, int] = {}
+        """Segments that come from the swarm now, by their torrents."""
         self.opened: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()
         self.opened.add_done_callback(_retrieved)
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -193,6 +195,8 @@ class Transfers:
         self._seeded: dict[Digest, list[SegmentTorrent]] = {}
         self._whole: dict[Digest, InfoHash] = {}
         self._tasks = TaskSet()
+        self.on_start: list[Callable[[Transfer], None]] = []
+        """Called with each transfer at its start."""
         cache.on_drop.append(self._withdraw)
 
     async def __aenter__(self) -> Self:
@@ -228,6 +232,8 @@ class Transfers:
                 return None
             transfer = Transfer(digest, self._cache, self._swarm)
             self._running[digest] = transfer
+            for listener in self.on_start:
+                listener(transfer)
             self._tasks.spawn(self._run(transfer, source), name=f"transfer-{digest[7:19]}")
         if whole:
             transfer.want_whole()

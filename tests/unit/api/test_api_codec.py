@@ -8,14 +8,14 @@ import json
 import pytest
 
 from eagle_node.api.codec import BadDocument, from_json, to_json
-from eagle_node.api.schema import BlobRow, Blobs, Status
+from eagle_node.api.schema import BlobRow, Blobs, Member, Status
 from tests.unit.api.documents import STATUS
 
 
 def test_the_status_has_the_promised_keys() -> None:
     """Scripts rely on these keys of ``status --json``."""
     document = json.loads(json.dumps(to_json(STATUS)))
-    assert {name: set(part) for name, part in document.items()} == {
+    promised = {
         "node": {"id", "address", "roles", "zone", "version", "uptime_s"},
         "cluster": {"name", "leader", "term", "members"},
         "traffic": {
@@ -27,8 +27,18 @@ def test_the_status_has_the_promised_keys() -> None:
         },
         "cache": {"used_bytes", "limit_bytes", "blobs"},
     }
-    assert set(document["cluster"]["members"][0]) == {"id", "address", "state", "roles", "zone"}
+    assert {part: keys - set(document[part]) for part, keys in promised.items()} == {
+        part: set() for part in promised
+    }
+    member = document["cluster"]["members"][0]
+    assert {"id", "address", "state", "roles", "zone"} <= set(member)
     assert set(document["traffic"]["served_from"]) == {"local", "swarm", "origin"}
+
+
+def test_what_an_older_node_does_not_tell_has_its_default() -> None:
+    """A newer client reads an older node: fields that came later may be missing."""
+    member = {"id": "n1", "address": "192.0.2.1", "state": "alive", "roles": [], "zone": ""}
+    assert from_json(Member, member).load == 0.0
 
 
 def test_a_document_survives_the_wire() -> None:

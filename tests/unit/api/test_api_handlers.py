@@ -14,7 +14,7 @@ from eagle_node.api.client import ApiClient
 from eagle_node.api.codec import BadDocument
 from eagle_node.api.handlers import build_api
 from eagle_node.api.schema import Readiness, Status
-from eagle_node.api.source import StatusSource
+from eagle_node.api.source import NodeSource
 from eagle_node.base.errors import Unavailable
 from eagle_node.metrics.instruments import Metrics
 from tests.unit.api.documents import BLOBS, STATUS, FixedSource
@@ -30,7 +30,7 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 @asynccontextmanager
 async def api(reasons: Sequence[str] = ()) -> AsyncIterator[str]:
     """The API of a node that is not ready for ``reasons``; its URL."""
-    source: StatusSource = FixedSource(reasons)
+    source: NodeSource = FixedSource(reasons)
     metrics = Metrics()
     metrics.served("swarm", 7)
     async with served(build_api(source, metrics)) as url:

@@ -1,8 +1,10 @@
-"""The documents of the control API. Keys of the JSON are the field names."""
+"""A node, the cluster that it sees, what it has moved and what it holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from eagle_node.api.schema.settings import Setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +19,7 @@ class NodeStatus:
     zone: str
     version: str
     uptime_s: float
+    rack: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +28,51 @@ class Member:
 
     id: str
     address: str
+    """IP address."""
     state: str
+    """``alive``, ``suspect``, ``dead`` or ``left``."""
     roles: tuple[str, ...]
     zone: str
+    rack: str = ""
+    version: str = ""
+    """Of its program; empty: not told."""
+    load: float = 0.0
+    """0, idle, to 1, overloaded."""
+    voter: bool = False
+    """Whether it votes in elections."""
+    changed_s: float | None = None
+    """Seconds since its state or its roles changed last; None: not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """``/v1/members``."""
+
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A role that one node holds for a time."""
+
+    name: str
+    """``seeder-0``, ``tracker-1``, ``vip``."""
+    holder: str | None
+    """Node id; None: nobody has it."""
+    epoch: int
+    """Grows with each new holder."""
+    expires_in_s: float | None = None
+    """Seconds, unless it is renewed; told by its holder and by the leader only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VipStatus:
+    """The virtual address."""
+
+    address: str
+    """With its prefix length."""
+    holder: str | None
+    """Id of the node that carries it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +85,14 @@ class ClusterStatus:
     term: int
     """Of the leader; 0 without one."""
     members: tuple[Member, ...]
+    voters: tuple[str, ...] = ()
+    """Ids of the nodes that vote."""
+    leases: tuple[Lease, ...] = ()
+    """By name; none while roles are pinned."""
+    settings: tuple[Setting, ...] = ()
+    """What the cluster has agreed on."""
+    vip: VipStatus | None = None
+    """None: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +118,8 @@ class TrafficStatus:
     served_bytes: int
     """Sent to clients."""
     served_from: ServedFrom
+    last_served_s: float | None = None
+    """Seconds since a client was last sent something; None: not since the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,20 +143,10 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlobRow:
-    """A blob in the cache or on its way there."""
+class Health:
+    """``/healthz``."""
 
-    digest: str
-    size: int
-    have_bytes: int
-    """Verified bytes; ``size`` once the blob is whole."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blobs:
-    """``/v1/blobs``, most recently used last."""
-
-    blobs: tuple[BlobRow, ...]
+    healthy: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +156,3 @@ class Readiness:
     ready: bool
     reasons: tuple[str, ...]
     """Why it is not, for people."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """An error (RFC 9457)."""
-
-    type: str
-    """A URI; ``about:blank`` when the status says all."""
-    title: str
-    status: int
-    detail: str
-    instance: str
-    """Path of the request."""
