@@ -50,6 +50,28 @@ def test_a_seeder_is_expected_before_it_advertises() -> None:
     assert cluster.joins(node(11))[0] == [10, first]
 
 
+def test_a_node_that_becomes_a_seeder_stays_where_it_is() -> None:
+    """A role that comes and goes moves nobody: what it holds, and whom it feeds, are the same."""
+    cluster = Cluster()
+    cluster.holds(node(1))
+    cluster.joins(node(2))
+    for seeder in (True, False):
+        assert not cluster.advertise(Advert(node=node(1, seeder=seeder)))
+        assert cluster.parents(node(2)) == [1]
+        cluster.machine.check()
+
+
+def test_an_expected_seeder_that_is_none_any_more_is_not_waited_for() -> None:
+    """It had nothing yet, so its children go to the next one."""
+    cluster = Cluster()
+    cluster.advertise(Advert(node=node(1, seeder=True)))
+    assert cluster.joins(node(10)) == [[1]]
+    cluster.advertise(Advert(node=node(1)))
+    cluster.advertise(Advert(node=node(2, seeder=True)))
+    assert cluster.joins(node(10)) == [[2]]
+    cluster.machine.check()
+
+
 def test_groups_do_not_see_each_other() -> None:
     """Neither holders nor seeders nor downloaders of another group are in a plan."""
     cluster = Cluster()
