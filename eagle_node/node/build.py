@@ -16,6 +16,7 @@ from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import ApiConfig, Config, Role
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.node.activity import Activity
+from eagle_node.node.cluster_view import ClusterView
 from eagle_node.node.control import NodeControl
 from eagle_node.node.identity import own_among
 from eagle_node.node.log_events import log_events
@@ -292,6 +293,10 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
 
 
 async def _start_api(parts: Parts) -> None:
+    view = None
+    if parts.cluster is not None:
+        view = ClusterView(parts.config, parts.cluster, parts.events)
+        parts.work.append(("cluster-view", view.run()))
     status = NodeStatus(
         config=parts.config,
         info=parts.info,
@@ -299,6 +304,7 @@ async def _start_api(parts: Parts) -> None:
         cache=parts.cache,
         swarm=parts.swarm,
         cluster=parts.cluster,
+        view=view,
     )
     activity = Activity(
         transfers=parts.transfers,
@@ -306,6 +312,7 @@ async def _start_api(parts: Parts) -> None:
         images=parts.images,
         metrics=parts.metrics,
         events=parts.events,
+        node_at=view.node_at if view is not None else lambda _: "",
     )
     parts.work.append(("activity", activity.run()))
     control = NodeControl(
@@ -314,7 +321,10 @@ async def _start_api(parts: Parts) -> None:
         cache=parts.cache,
         images=parts.images,
         settings=NodeSettings(
-            cache=parts.cache, governor=parts.governor, limited=parts.watch_traffic
+            cache=parts.cache,
+            governor=parts.governor,
+            limited=parts.watch_traffic,
+            cluster=view,
         ),
         events=parts.events,
     )

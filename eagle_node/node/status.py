@@ -11,6 +11,7 @@ from eagle_node.blobs.cache import Cache
 from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config
 from eagle_node.metrics.instruments import Metrics, by_label, total
+from eagle_node.node.cluster_view import ClusterView
 from eagle_node.runtime.clock import monotonic
 from eagle_node.swarm.session import Swarm
 from eagle_node.tracker.schema import NodeInfo
@@ -28,10 +29,12 @@ class NodeStatus:
         cache: Cache,
         swarm: Swarm,
         cluster: Cluster | None,
+        view: ClusterView | None,
     ) -> None:
         self._config = config
         self._info = info
         self._cluster = cluster
+        self._view = view
         self._metrics = metrics
         self._cache = cache
         self._swarm = swarm
@@ -82,27 +85,10 @@ class NodeStatus:
         return reasons
 
     def _cluster_status(self, own: schema.Member) -> schema.ClusterStatus:
+        if self._view is not None:
+            return self._view.status(own)
         name = self._config.node.cluster
-        if self._cluster is None:
-            return schema.ClusterStatus(name=name, leader=None, term=0, members=(own,))
-        state = self._cluster.state
-        everybody = {**self._cluster.departed(), **self._cluster.members()}
-        members = [
-            schema.Member(
-                id=each.node_id,
-                address=each.address.host,
-                state=each.state.name.lower(),
-                roles=own.roles if each.node_id == own.id else each.meta.roles,
-                zone=each.meta.zone,
-            )
-            for each in everybody.values()
-        ]
-        return schema.ClusterStatus(
-            name=name,
-            leader=state.leader if state is not None else None,
-            term=state.term if state is not None else 0,
-            members=tuple(sorted(members, key=lambda each: (each.address, each.id))),
-        )
+        return schema.ClusterStatus(name=name, leader=None, term=0, members=(own,))
 
     def _traffic(self) -> schema.TrafficStatus:
         metrics = self._metrics
