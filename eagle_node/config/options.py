@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eagle_node.config import kinds, place_kinds
+from eagle_node.config import host_kinds, kinds, place_kinds
 from eagle_node.config.kinds import Kind
 
 ENVIRONMENT_PREFIX = "EAGLE_NODE_"
@@ -167,6 +167,22 @@ _REGISTRIES = (
         "the forward proxy sends GETs of matching URLs, which must hold a sha256, through the "
         "swarm; repeatable",
         many=True,
+    ),
+    Option(
+        "intercept",
+        host_kinds.HOST_PATTERN,
+        ("proxy.intercept",),
+        "HTTPS host whose connections through the proxy are opened with the local CA (eagle-node "
+        "ca); repeatable (default: the registries that --registry names)",
+        many=True,
+    ),
+    Option(
+        "tunnel",
+        host_kinds.TUNNEL,
+        ("proxy.tunnel",),
+        "where HTTPS through the proxy may lead: to any host, to intercepted ones, or to none that "
+        "cannot be opened; auto: any when --proxy-listen is on loopback, else intercepted "
+        "(default: auto)",
     ),
 )
 

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from eagle_node.config.hosts import HostPattern, TunnelPolicy
 from eagle_node.config.places import JoinTarget, VipAddress
 from eagle_node.runtime.sockets import Address
 
@@ -126,6 +127,10 @@ class ProxyConfig:
     """Refuse registries that are not in ``registries``."""
     rules: tuple[str, ...] = ()
     """Regular expressions over the URL; GETs that match one go through the swarm as well."""
+    intercept: tuple[HostPattern, ...] = ()
+    """HTTPS hosts that are opened with the local CA; default: those of ``registries``."""
+    tunnel: TunnelPolicy = TunnelPolicy.AUTO
+    """Where ``CONNECT`` may lead."""
     docker_config: Path | None = None
     """docker ``config.json`` with the node's own credentials; default: none are used."""
     access_ttl_s: float = 300.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +13,7 @@ from eagle_node.trust.authority import (
     authority_of,
     key_usage,
 )
+from eagle_node.trust.chain import load_chain
 from eagle_node.trust.dh import FFDHE2048
 from eagle_node.trust.key import ClusterKey
 
@@ -61,7 +61,7 @@ class NodeIdentity:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=self.trusted.decode())
-        self._load_chain(context)
+        load_chain(context, key=self.key, chain=self.certificate)
         return context
 
     def grpc_server_credentials(self) -> grpc.ServerCredentials:
@@ -87,14 +87,6 @@ class NodeIdentity:
     def torrent_identity(self) -> TorrentFiles:
         """For SSL torrents, whose only CA is the primary key's: it is part of their info-hash."""
         return TorrentFiles(self.root, self.certificate, self.key, FFDHE2048)
-
-    def _load_chain(self, context: ssl.SSLContext) -> None:
-        """Through a file in memory: the ssl module wants a path, and keys do not belong on disk."""
-        descriptor = os.memfd_create("eagle-node-identity", os.MFD_CLOEXEC)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(self.key + self.certificate)
-            file.flush()
-            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
 
 
 def node_identity(key: ClusterKey) -> NodeIdentity:
