@@ -54,6 +54,10 @@ def _run_command(argv: Sequence[str] | None) -> int:
             from eagle_node.cli.mirror import mirror
 
             return mirror(arguments)
+        case "ca":
+            from eagle_node.cli.ca import ca
+
+            return ca(arguments)
         case _:
             from eagle_node import __version__
 

@@ -57,7 +57,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def given_options(arguments: argparse.Namespace) -> dict[str, list[str]]:
     """The texts of the options that were used, by option name."""
     values = vars(arguments)
-    return {name: values[name] for name in OPTIONS if values[name] is not None}
+    return {name: values[name] for name in OPTIONS if values.get(name) is not None}
 
 
 def _build() -> tuple[Parser, dict[str, Parser]]:
@@ -73,6 +73,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
             ("demo", texts.DEMO),
             ("keys", texts.KEYS),
             ("mirror", texts.MIRROR),
+            ("ca", texts.CA),
             ("version", texts.VERSION),
         )
     }
@@ -81,6 +82,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     _fill_demo(commands["demo"])
     _fill_keys(commands["keys"])
     fill_mirror(commands["mirror"])
+    _fill_ca(commands["ca"])
     return parser, commands
 
 
@@ -97,7 +99,7 @@ def _fill_run(parser: Parser) -> None:
             _add_option(group, option)
 
 
-def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
+def _add_option(group: argparse._ActionsContainer, option: Option) -> None:
     help_text = option.help.replace("%", "%%")
     if option.kind is kinds.SWITCH:
         group.add_argument(
@@ -159,6 +161,33 @@ def _fill_keys(parser: Parser) -> None:
                 dest="source",
                 metavar="FILE",
                 help="add the keys of this file (default: make a new key)",
+            )
+
+
+def _fill_ca(parser: Parser) -> None:
+    adder = parser.add_subparsers(
+        dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser
+    )
+    for name, text in texts.CA_ACTIONS.items():
+        action = adder.add_parser(name, help=text.summary, text=text)
+        action.add_argument(
+            "--config", metavar="FILE", help=f"the node's TOML file (also {FILE_VARIABLE})"
+        )
+        for option in ("data-dir", "intercept", "registry"):
+            _add_option(action, OPTIONS[option])
+        if name == "init":
+            action.add_argument(
+                "--replace", action="store_true", help="make a new CA in the place of the old one"
+            )
+            action.add_argument(
+                "--unconstrained",
+                action="store_true",
+                help="a CA that may sign any name: whoever steals its key can impersonate every "
+                "site to this host",
+            )
+        if name == "trust":
+            action.add_argument(
+                "--remove", action="store_true", help="undo it: have nothing trust the CA any more"
             )
 
 

@@ -159,4 +159,44 @@ Give every file back as it was; where others have changed it since, take just ou
 }
 """What `MIRROR` can do, by name."""
 
+CA = Text(
+    summary="let the proxy open HTTPS to registries",
+    description="""\
+Manage this host's own certificate authority. With it the proxy opens the HTTPS connections that
+container runtimes make through it (HTTPS_PROXY) to the hosts on the intercept list, so that their
+layers come from the swarm. The CA never leaves the host, and can sign these hosts only.
+""",
+    epilog=f"""\
+to open HTTPS to a registry:
+  eagle-node ca init --intercept registry.example
+  eagle-node ca trust --intercept registry.example     as root; then restart containerd and dockerd
+  eagle-node run --intercept registry.example
+  HTTPS_PROXY=http://127.0.0.1:43002 skopeo inspect docker://registry.example/team/app
+  With a configuration file, --config FILE in place of the options.
+
+{EXIT_CODES}""",
+)
+
+CA_ACTIONS = {
+    "init": Text(
+        summary="make the CA",
+        description="""\
+Make a CA that can sign the hosts on the intercept list, and keep it in the data directory. A CA
+that is there is not replaced.
+""",
+    ),
+    "show": Text(
+        summary="print the CA's certificate",
+        description="Print the CA's fingerprint, expiry and hosts, and its certificate in PEM.\n",
+    ),
+    "trust": Text(
+        summary="have this host's programs trust it",
+        description="""\
+Install the CA's certificate in the system's store, and where dockerd, podman and their like keep
+certificates of single registries. Needs root.
+""",
+    ),
+}
+"""What `CA` can do, by name."""
+
 VERSION = Text(summary="print the version", description="Print the version.\n")

@@ -44,6 +44,18 @@ class Metrics:
             ["kind", "status"],
             registry=r,
         )
+        self.connects = Counter(
+            "eagle_proxy_connects",
+            "HTTPS connections through the proxy: opened, tunnelled, refused or failed",
+            ["outcome"],
+            registry=r,
+        )
+        self.tunnel_bytes = Counter(
+            "eagle_proxy_tunnel_bytes",
+            "Bytes passed on through tunnels, unseen",
+            ["direction"],
+            registry=r,
+        )
         self.first_byte_seconds = Histogram(
             "eagle_proxy_first_byte_seconds",
             "From a blob request to its first body byte",

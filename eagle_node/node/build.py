@@ -52,6 +52,8 @@ from eagle_node.swarm.transfers import Source
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.handlers import TrackerService
 from eagle_node.trust.certificates import SERVER_NAME, NodeIdentity
+from eagle_node.trust.local_ca import FILE_NAME as LOCAL_CA
+from eagle_node.trust.local_ca_file import LocalCaFile
 
 
 async def build(config: Config, stack: AsyncExitStack) -> Parts:
@@ -288,6 +290,7 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
             passing=Passing(parts.upstream, parts.metrics),
             rules=Rules(config),
             metrics=parts.metrics,
+            ca=LocalCaFile(parts.config.node.data_dir / LOCAL_CA),
         )
     )
 

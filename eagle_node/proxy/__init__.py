@@ -1,4 +1,4 @@
-"""The side that container runtimes talk to: a registry mirror, and a forward proxy for plain HTTP.
+"""The side that container runtimes talk to: a registry mirror, and a forward proxy.
 
 ``server``          the listener: which handler a request is for, errors as OCI JSON
 ``rules``           which requests go through the swarm, as a pure function
@@ -10,4 +10,13 @@
 ``passing``         everything else, passed on as it is
 ``multipart``       several ranges in one answer
 ``send``            file slices into a client's socket
+
+HTTPS comes as ``CONNECT``, and is opened with the local CA or tunnelled:
+
+``front``          the first bytes of a connection: a ``CONNECT``, or HTTP for ``server``
+``intercept``      what becomes of a ``CONNECT``, as a pure function
+``connect``        serves it: opens, tunnels or refuses
+``opening``        TLS as somebody else, and HTTP within
+``dial``, ``tunnel``  a connection to the server, joined to the client's
+``forward``        requests that name their server, in plain HTTP or on an opened connection
 """

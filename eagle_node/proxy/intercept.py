@@ -111,13 +111,12 @@ class Intercepts:
         """Whom the node stands in for."""
         origin = URL.build(scheme="https", host=target.host, port=target.port)
         name = _registry_name(target)
-        if name in self._registries:
+        if name is not None and name in self._registries:
             return Opened(target=target, registry=name, base=self._registries[name])
         for registry, base in self._registries.items():
             if base.origin() == origin:
-                return Opened(target=target, registry=registry, base=base.origin())
-        registry = None if self._only_configured else name
-        return Opened(target=target, registry=registry, base=origin)
+                return Opened(target=target, registry=registry, base=origin)
+        return Opened(target=target, registry=None if self._only_configured else name, base=origin)
 
 
 def _registry_name(target: Address) -> str | None:

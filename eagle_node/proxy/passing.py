@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 from yarl import URL
 
 from eagle_node.base.errors import Unavailable
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.proxy.intercept import Opened
 from eagle_node.registry.forward_reply import ForwardReply
+from eagle_node.registry.headers import moved
 from eagle_node.registry.route import Ping, Route
 from eagle_node.registry.upstream import Upstream
 
 Reply = AbstractAsyncContextManager[ForwardReply]
+Turn = Callable[[CIMultiDict[str]], CIMultiDict[str]]
 
 
 class Passing:
@@ -52,9 +56,20 @@ class Passing:
             self._upstream.forward_url(request.method, url, request.headers, _body(request)),
         )
 
-    async def _relay(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+    async def opened(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
+        """Pass a request on an opened connection on to the server that it is for."""
+        prefix = str(opened.base.origin()) + opened.base.raw_path.rstrip("/")
+        url = URL(prefix + request.raw_path, encoded=True)
+        reply = self._upstream.forward_url(request.method, url, request.headers, _body(request))
+        return await self._relay(
+            request, reply, lambda each: moved(each, base=opened.base, to=opened.origin)
+        )
+
+    async def _relay(
+        self, request: web.BaseRequest, reply: Reply, turned: Turn = lambda headers: headers
+    ) -> web.StreamResponse:
         async with reply as answer:
-            response = web.StreamResponse(status=answer.status, headers=answer.headers)
+            response = web.StreamResponse(status=answer.status, headers=turned(answer.headers))
             if hdrs.CONTENT_LENGTH not in answer.headers and _has_body(request, answer.status):
                 response.enable_chunked_encoding()
             await response.prepare(request)

@@ -1,9 +1,10 @@
-"""Which requests of the forward proxy go through the swarm (pure).
+"""Which requests of the forward proxy are answered as the mirror's are (pure).
 
-By default GETs of registry blobs do, when the registry is one that ``--registry`` names as reached
-by plain HTTP at that address. User rules (``--rule``, regular expressions over the whole URL) add
-others: the URL must hold the blob's sha256, in hex, or nothing could be verified; its first match
-of the expression's group ``digest``, or else of 64 hex digits, names it.
+By default those that read blobs and manifests are, when the registry is one that ``--registry``
+names as reached by plain HTTP at that address, or a host that is opened. User rules (``--rule``,
+regular expressions over the whole URL) add GETs of other blobs: the URL must hold the blob's
+sha256, in hex, or nothing could be verified; its first match of the expression's group ``digest``,
+or else of 64 hex digits, names it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError, UsageError
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.registry.names import BlobRef, Repository
-from eagle_node.registry.route import BlobRoute, parse_route
+from eagle_node.registry.route import BlobRoute, ManifestRoute, parse_route
 
 _HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+
+
+Routed = BlobRoute | ManifestRoute
+"""What is not simply passed on."""
 
 
 class Rules:
@@ -29,18 +34,23 @@ class Rules:
         self._registries = {URL(each.url).origin(): each.name for each in config.registries}
         self._expressions = compile_rules(config.rules)
 
-    def blob_of(self, method: str, url: URL) -> BlobRef | None:
-        """The blob to bring through the swarm, or None to pass the request on."""
-        if method != "GET":
-            return None
+    def route_of(self, method: str, url: URL) -> Routed | None:
+        """What a request of the plain forward proxy means; None: to be passed on."""
         registry = self._registries.get(url.origin())
-        if registry is None:
+        return None if registry is None else self.route_at(registry, method, url)
+
+    def route_at(self, registry: str, method: str, url: URL) -> Routed | None:
+        """What a request to ``registry`` means, by the URL that the client knows."""
+        if method not in ("GET", "HEAD"):
             return None
         try:
             route = parse_route(method, url.raw_path, {"ns": registry}, default_registry=registry)
         except EagleError:
-            return self._by_rule(registry, url)
-        return route.blob if isinstance(route, BlobRoute) else self._by_rule(registry, url)
+            route = None
+        if isinstance(route, BlobRoute | ManifestRoute):
+            return route
+        blob = self._by_rule(registry, url) if method == "GET" else None
+        return None if blob is None else BlobRoute(blob)
 
     def _by_rule(self, registry: str, url: URL) -> BlobRef | None:
         for expression in self._expressions:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import socket
+from contextlib import AsyncExitStack
 from typing import Self
 
 from aiohttp import hdrs, web
-from yarl import URL
 
 from eagle_node.base.errors import EagleError
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.blobs import BlobHandler
+from eagle_node.proxy.connect import Connects
+from eagle_node.proxy.forward import Forward
+from eagle_node.proxy.front import Front
+from eagle_node.proxy.intercept import Intercepts
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
@@ -28,14 +33,18 @@ from eagle_node.registry.route import (
     parse_route,
 )
 from eagle_node.runtime.context import request_id
+from eagle_node.trust.local_ca_file import LocalCaFile
 
 log = logging.getLogger(__name__)
 
 _READS = (hdrs.METH_GET, hdrs.METH_HEAD)
+_BACKLOG = 1024
+_SHUTDOWN_S = 3.0
+"""For requests under way."""
 
 
 class Proxy:
-    """Mirror and plain-HTTP forward proxy; an async context manager that listens."""
+    """Mirror and forward proxy; an async context manager that listens."""
 
     def __init__(
         self,
@@ -47,26 +56,41 @@ class Proxy:
         passing: Passing,
         rules: Rules,
         metrics: Metrics,
+        ca: LocalCaFile,
     ) -> None:
         self._config = config
         self._listener = listener
         self._blobs = blobs
         self._manifests = manifests
         self._passing = passing
-        self._rules = rules
+        self._forward = Forward(blobs, manifests, passing, rules)
         self._metrics = metrics
-        self._runner: web.ServerRunner | None = None
+        self._connects = Connects(Intercepts(config), ca, metrics)
+        self._waiting: set[Front] = set()
+        self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=3.0)
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._listener).start()
+        loop = asyncio.get_running_loop()
+        http = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._connects.server = http
+        self._resources.push_async_callback(http.shutdown, _SHUTDOWN_S)
+        self._resources.callback(http.pre_shutdown)
+        self._resources.push_async_callback(self._connects.aclose)
+        listening = await loop.create_server(
+            lambda: Front(http, self._connects.begin, self._waiting),
+            sock=self._listener,
+            backlog=_BACKLOG,
+        )
+        self._resources.callback(self._abort_waiting)
+        self._resources.callback(listening.close)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._resources.aclose()
+
+    def _abort_waiting(self) -> None:
+        for front in list(self._waiting):
+            front.transport.abort()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         request_id.set(request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8))
@@ -74,13 +98,17 @@ class Proxy:
         try:
             if request.method == hdrs.METH_CONNECT:
                 raise BadName(
-                    "this proxy does not open HTTPS tunnels; point the runtime at it as a mirror",
+                    "a CONNECT must come first on a connection; make another one for it",
                     code="UNSUPPORTED",
                     status=501,
                 )
-            if not request.raw_path.startswith("/"):
+            opened = self._connects.opened_on(request.transport)
+            if opened is not None:
+                kind = "opened"
+                response = await self._forward.opened(request, opened)
+            elif not request.raw_path.startswith("/"):
                 kind = "forward"
-                response = await self._forward(request, _absolute(request.raw_path))
+                response = await self._forward.plain(request)
             else:
                 route = parse_route(
                     request.method,
@@ -118,13 +146,6 @@ class Proxy:
                 return await self._manifests.handle(request, route)
         return await self._passing.mirror(request, _registry(route), route)
 
-    async def _forward(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:
-        """A request in absolute form: through the swarm where a rule says so, else passed on."""
-        blob = self._rules.blob_of(request.method, url)
-        if blob is None:
-            return await self._passing.absolute(request, url)
-        return await self._blobs.get(request, blob, lambda each: self._passing.absolute(each, url))
-
 
 def _registry(route: Route) -> str:
     match route:
@@ -134,14 +155,3 @@ def _registry(route: Route) -> str:
             return blob.repository.registry
         case _:
             return route.repository.registry
-
-
-def _absolute(target: str) -> URL:
-    """The URL of an absolute-form request target (RFC 9112 section 3.2.2)."""
-    try:
-        url = URL(target, encoded=True)
-        if url.scheme == "http" and url.host and url.port:
-            return url
-    except ValueError:
-        pass
-    raise BadName(f"{target[:200]!r} is not a request target that this proxy serves")

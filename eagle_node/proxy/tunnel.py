@@ -31,19 +31,22 @@ class Tunnel:
         self.server = End(self, metrics, "from_server")
         self.client.other, self.server.other = self.server, self.client
 
-    def join(self, client: asyncio.Transport, first: bytes) -> None:
-        """Begin, with ``first`` bytes that the client has sent already.
+    async def join(self, client: asyncio.Transport, server: socket.socket, first: bytes) -> None:
+        """Begin, with ``first`` bytes that the client has sent already; reads the client again.
 
-        The server's end is connected, and both transports' reading is paused.
+        ``server`` is connected; reading of ``client`` is paused.
         """
         client.set_protocol(self.client)
         self.client.connection_made(client)
+        self._watch()
+        await self._loop.create_connection(lambda: self.server, sock=server)
+        if self.client.transport is None:
+            self.server.reset()
+            return
         if first:
             self.client.data_received(first)
-        self._watch()
-        for end in (self.client, self.server):
-            if end.transport is not None and not end.other.is_full:
-                end.transport.resume_reading()
+        if not self.server.is_full:
+            client.resume_reading()
 
     def abort(self) -> None:
         """Close both connections at once."""
@@ -91,7 +94,6 @@ class End(asyncio.Protocol):
         """The server is reached, or the client's connection is handed over."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=_BUFFER)
-        self.transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         """Passed on."""
@@ -102,6 +104,8 @@ class End(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer has sent its last byte, and may still listen."""
+        if self.has_finished:
+            return True
         self.has_finished = True
         if self.other.transport is not None and self.other.transport.can_write_eof():
             self.other.transport.write_eof()

@@ -64,6 +64,22 @@ def through_mirror(headers: Headers, *, base: URL, registry: str) -> CIMultiDict
     return kept
 
 
+def moved(headers: Headers, *, base: URL, to: URL) -> CIMultiDict[str]:
+    """An answer's headers, such that links into ``base`` lead into ``to``.
+
+    For clients who know a registry by another origin than it is reached at. Links elsewhere, and
+    relative ones, stay as they are.
+    """
+    kept = CIMultiDict(headers)
+    there, here = _prefix(base), _prefix(to)
+    if kept.get("Location", "").startswith(f"{there}/"):
+        kept["Location"] = here + kept["Location"].removeprefix(there)
+    if "Link" in kept:
+        links = ", ".join(kept.popall("Link"))
+        kept["Link"] = links.replace(f"<{there}/", f"<{here}/")
+    return kept
+
+
 def without_ns(query: str) -> str:
     """A raw query string without ``ns``, which tells a mirror the registry and is none of its."""
     return "&".join(p for p in query.split("&") if p.partition("=")[0] != "ns")
@@ -78,6 +94,10 @@ def parse_length(value: Any) -> int | None:
     """The bytes that a ``Content-Length`` value promises; None if it is missing or malformed."""
     text = str(value or "").strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 19 else None
+
+
+def _prefix(base: URL) -> str:
+    return str(base.origin()) + base.raw_path.rstrip("/")
 
 
 def _local(target: str, base: URL, registry: str) -> str:

@@ -82,9 +82,7 @@ class Leaves:
         context.set_alpn_protocols(["http/1.1"])
         load_chain(
             context,
-            key=self._private_key.private_bytes(
-                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-            ),
+            key=self._private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
             chain=certificate.public_bytes(Encoding.PEM) + self.ca.pem,
         )
         context.sni_callback = _agreeing(host)

@@ -26,6 +26,7 @@ from eagle_node.proxy.server import Proxy
 from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address, bound_address, listen_tcp
+from eagle_node.trust.local_ca_file import LocalCaFile
 from tests.integration.registry.origin import NAME, Handler, Origin, at, serving, upstream
 
 
@@ -74,6 +75,8 @@ class Rig:
     origin: Origin
     metrics: Metrics
     client: aiohttp.ClientSession
+    ca_file: Path
+    """Where the local CA may be."""
 
     @property
     def url(self) -> str:
@@ -104,6 +107,7 @@ async def proxying(
         opener = CacheOpener(cache=cache)
         opener.may_open.set()
         memory = AccessMemory(60.0, 10.0, 600.0)
+        ca_file = directory / "local-ca.pem"
         listener = listen_tcp(Address("127.0.0.1", 0), flag="--proxy-listen")
         await enter(
             Proxy(
@@ -116,6 +120,7 @@ async def proxying(
                 passing=Passing(client, metrics),
                 rules=Rules(config),
                 metrics=metrics,
+                ca=LocalCaFile(ca_file),
             )
         )
         yield Rig(
@@ -125,6 +130,7 @@ async def proxying(
             origin=origin,
             metrics=metrics,
             client=await enter(aiohttp.ClientSession(auto_decompress=False)),
+            ca_file=ca_file,
         )
 
 

@@ -40,15 +40,6 @@ async def test_ping_is_answered_without_the_origin(proxy: Rig) -> None:
     assert proxy.origin.seen == []
 
 
-@pytest.mark.parametrize("target", ["example.com:443", "[::1]:443", "registry.test:443"])
-async def test_connect_is_a_501(proxy: Rig, target: str) -> None:
-    """With the way out in the message; no tunnel is opened."""
-    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n"
-    status, headers, body = await raw(proxy, request.encode())
-    assert (status, oci_code(body)) == (501, "UNSUPPORTED")
-    assert headers["content-type"] == "application/json"
-
-
 @pytest.mark.parametrize(
     ("target", "status", "code"),
     [

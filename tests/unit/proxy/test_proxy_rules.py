@@ -9,6 +9,8 @@ from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import UsageError
 from eagle_node.config.tree import ProxyConfig, RegistryConfig
 from eagle_node.proxy.rules import Rules
+from eagle_node.registry.names import BlobRef
+from eagle_node.registry.route import BlobRoute, ManifestRoute
 
 DIGEST = digest_of(b"blob")
 HEX = DIGEST[7:]
@@ -21,9 +23,16 @@ def rules(*expressions: str) -> Rules:
     return Rules(ProxyConfig(registries=CONFIG.registries, rules=expressions))
 
 
+def blob_of(rules: Rules, method: str, url: URL) -> BlobRef | None:
+    """The blob that a request is routed to."""
+    route = rules.route_of(method, url)
+    assert route is None or isinstance(route, BlobRoute)
+    return None if route is None else route.blob
+
+
 def test_blobs_of_a_configured_registry_go_through_the_swarm() -> None:
     """By its address; the registry's name is what the blob is known by."""
-    blob = rules().blob_of("GET", URL(f"{BASE}/v2/team/app/blobs/{DIGEST}"))
+    blob = blob_of(rules(), "GET", URL(f"{BASE}/v2/team/app/blobs/{DIGEST}"))
     assert blob is not None
     assert (blob.repository.registry, blob.repository.name) == ("registry.test", "team/app")
     assert (blob.digest, blob.served_at) == (DIGEST, "")
@@ -32,9 +41,9 @@ def test_blobs_of_a_configured_registry_go_through_the_swarm() -> None:
 @pytest.mark.parametrize(
     ("method", "url"),
     [
-        ("HEAD", f"{BASE}/v2/app/blobs/{DIGEST}"),
         ("POST", f"{BASE}/v2/app/blobs/{DIGEST}"),
-        ("GET", f"{BASE}/v2/app/manifests/latest"),
+        ("PUT", f"{BASE}/v2/app/manifests/latest"),
+        ("HEAD", f"{BASE}/elsewhere/{HEX}"),
         ("GET", f"{BASE}/v2/"),
         ("GET", f"{BASE}/v2/app/blobs/sha256:short"),
         ("GET", f"{BASE}/elsewhere/{HEX}"),
@@ -45,13 +54,13 @@ def test_blobs_of_a_configured_registry_go_through_the_swarm() -> None:
 )
 def test_everything_else_is_passed_on(method: str, url: str) -> None:
     """Other methods, other things, other servers."""
-    assert rules().blob_of(method, URL(url)) is None
+    assert blob_of(rules(), method, URL(url)) is None
 
 
 def test_a_rule_names_a_blob_by_the_hex_digits_in_its_url() -> None:
     """It is fetched from where it was asked for, query included."""
     url = URL(f"{BASE}/files/{HEX}.tar?sig=a%2Fb", encoded=True)
-    blob = rules(r"/files/").blob_of("GET", url)
+    blob = blob_of(rules(r"/files/"), "GET", url)
     assert blob is not None
     assert blob.digest == DIGEST
     assert blob.path == f"/files/{HEX}.tar?sig=a%2Fb"
@@ -60,7 +69,7 @@ def test_a_rule_names_a_blob_by_the_hex_digits_in_its_url() -> None:
 def test_a_rule_may_say_where_the_digest_is() -> None:
     """When a URL holds several."""
     expression = rf"/(?P<digest>{HEX[:4]}[0-9a-f]+)$"
-    blob = rules(expression).blob_of("GET", URL(f"{BASE}/{OTHER}/{HEX}"))
+    blob = blob_of(rules(expression), "GET", URL(f"{BASE}/{OTHER}/{HEX}"))
     assert blob is not None
     assert blob.digest == DIGEST
 
@@ -68,15 +77,31 @@ def test_a_rule_may_say_where_the_digest_is() -> None:
 @pytest.mark.parametrize("path", ["/files/latest.tar", f"/files/{HEX}0", f"/files/{HEX[:-1]}"])
 def test_what_cannot_be_verified_does_not_go_through_the_swarm(path: str) -> None:
     """A match without a whole sha256 is none."""
-    assert rules(".*").blob_of("GET", URL(BASE + path)) is None
+    assert blob_of(rules(".*"), "GET", URL(BASE + path)) is None
 
 
 def test_rules_do_not_reach_other_servers() -> None:
     """They are for registries that are configured: names are keys, never addresses."""
-    assert rules(".*").blob_of("GET", URL(f"http://other.test/{HEX}")) is None
+    assert blob_of(rules(".*"), "GET", URL(f"http://other.test/{HEX}")) is None
 
 
 def test_a_rule_that_is_no_expression_is_a_usage_error() -> None:
     """It names the flag and the rule."""
     with pytest.raises(UsageError, match=r"--rule '\['"):
         rules("[")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_manifests_are_answered_as_the_mirror_would(method: str) -> None:
+    """So that they are remembered, and there while the registry is not."""
+    route = rules().route_of(method, URL(f"{BASE}/v2/team/app/manifests/latest"))
+    assert isinstance(route, ManifestRoute)
+    assert (route.repository.registry, route.reference) == ("registry.test", "latest")
+
+
+def test_what_is_asked_of_an_opened_host_is_of_its_registry() -> None:
+    """Whatever its address, and whether it is configured or not."""
+    url = URL(f"https://other.test/v2/app/blobs/{DIGEST}")
+    route = rules().route_at("other.test", "HEAD", url)
+    assert isinstance(route, BlobRoute)
+    assert str(route.blob) == f"other.test/app@{DIGEST}"

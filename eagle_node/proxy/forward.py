@@ -1,0 +1,81 @@
+"""The forward proxy: requests that name the server they are for, in plain HTTP or opened HTTPS."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+from yarl import URL
+
+from eagle_node.proxy.blobs import BlobHandler, PassOn
+from eagle_node.proxy.intercept import Opened
+from eagle_node.proxy.manifests import ManifestHandler
+from eagle_node.proxy.passing import Passing
+from eagle_node.proxy.rules import Routed, Rules
+from eagle_node.registry.names import BadName
+from eagle_node.registry.route import BlobRoute, ManifestRoute
+
+
+class Forward:
+    """What reads blobs and manifests of registries is answered as the mirror would; the rest is
+    passed on, with the client's own credentials."""
+
+    def __init__(
+        self, blobs: BlobHandler, manifests: ManifestHandler, passing: Passing, rules: Rules
+    ) -> None:
+        self._blobs = blobs
+        self._manifests = manifests
+        self._passing = passing
+        self._rules = rules
+
+    async def plain(self, request: web.BaseRequest) -> web.StreamResponse:
+        """A request in absolute form (RFC 9112 section 3.2.2)."""
+        url = _absolute(request.raw_path)
+        route = self._rules.route_of(request.method, url)
+        return await self._answer(request, route, lambda each: self._passing.absolute(each, url))
+
+    async def opened(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
+        """A request on an opened connection, which must be for the server that it leads to."""
+        _check_host(request, opened)
+        route = None
+        if opened.registry is not None:
+            url = URL(f"{opened.origin}{request.raw_path}", encoded=True)
+            route = self._rules.route_at(opened.registry, request.method, url)
+        return await self._answer(request, route, lambda each: self._passing.opened(each, opened))
+
+    async def _answer(
+        self, request: web.BaseRequest, route: Routed | None, pass_on: PassOn
+    ) -> web.StreamResponse:
+        match route:
+            case BlobRoute(blob) if request.method == hdrs.METH_HEAD:
+                return await self._blobs.head(request, blob)
+            case BlobRoute(blob):
+                return await self._blobs.get(request, blob, pass_on)
+            case ManifestRoute():
+                return await self._manifests.handle(request, route)
+        return await pass_on(request)
+
+
+def _absolute(target: str) -> URL:
+    try:
+        url = URL(target, encoded=True)
+        if url.scheme == "http" and url.host and url.port:
+            return url
+    except ValueError:
+        pass
+    raise BadName(f"{target[:200]!r} is not a request target that this proxy serves")
+
+
+def _check_host(request: web.BaseRequest, opened: Opened) -> None:
+    """`BadName` unless target and ``Host`` agree with the ``CONNECT`` (RFC 9110 section 15.5.20).
+
+    Only requests of HTTP/1.0 may have no ``Host``.
+    """
+    if not request.raw_path.startswith("/"):
+        raise BadName(f"{request.raw_path[:200]!r} is no path at {opened.target}")
+    named = request.headers.getall(hdrs.HOST, [])
+    if len(named) > 1 or not (named or request.version < (1, 1)):
+        raise BadName(f"a request to {opened.target} must have one Host field")
+    if named and not opened.is_host(named[0]):
+        raise BadName(
+            f"this connection was made to {opened.target}, not to {named[0][:200]}; make another",
+            status=421,
+        )

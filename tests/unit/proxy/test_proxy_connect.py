@@ -1,0 +1,658 @@
+"""HTTPS through the proxy: tunnels that pass everything, and connections that are opened."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from eagle_node.base.digest import digest_of
+from eagle_node.config.hosts import HostPattern, TunnelPolicy, parse_pattern
+from eagle_node.config.tree import ProxyConfig
+from eagle_node.metrics.instruments import by_label
+from eagle_node.runtime.sockets import Address
+from eagle_node.trust.local_ca import LocalCa, create, save
+from tests.integration.registry.origin import NAME, at, serving
+from tests.unit.blobs.builders import content, ingest
+from tests.unit.proxy.rig import Rig, oci_code, proxying
+
+BLOB = content(600_000)
+DIGEST = digest_of(BLOB)
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def origin(request: web.Request) -> web.StreamResponse:
+    """Says what it was asked, and with whose rights."""
+    body = await request.read()
+    return web.json_response(
+        {
+            "method": request.method,
+            "path": request.raw_path,
+            "sent": len(body),
+            "authorization": request.headers.get("Authorization"),
+        }
+    )
+
+
+def new_ca(*hosts: str) -> LocalCa:
+    """A CA for ``hosts``."""
+    return create(hosts, now=datetime.datetime.now(datetime.UTC))
+
+
+def trusting(ca: LocalCa) -> ssl.SSLContext:
+    """What a client that trusts ``ca`` alone verifies with."""
+    return ssl.create_default_context(cadata=ca.pem.decode())
+
+
+@pytest.fixture
+async def proxy(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A proxy without a CA."""
+    async with proxying(tmp_path, origin) as rig:
+        yield rig
+
+
+@pytest.fixture
+def ca(proxy: Rig) -> LocalCa:
+    """The proxy's CA, made while it runs, for the scripted origin's name."""
+    made = new_ca(NAME)
+    save(made, proxy.ca_file)
+    return made
+
+
+@asynccontextmanager
+async def listening(serve: Serve) -> AsyncIterator[str]:
+    """``host:port`` of a TCP server."""
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def connecting(rig: Rig, target: str, *, early: bytes = b"") -> AsyncIterator[Streams]:
+    """A connection to ``target`` through the proxy, on which ``early`` bytes came with the head."""
+    reader, writer = await asyncio.open_connection(rig.address.host, rig.address.port)
+    try:
+        writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode() + early)
+        async with asyncio.timeout(30):
+            assert await reader.readuntil(b"\r\n\r\n") == ESTABLISHED
+            yield reader, writer
+    finally:
+        writer.close()
+
+
+async def refusal(rig: Rig, request: bytes) -> tuple[int, str]:
+    """Status and text of the answer to a CONNECT that leads nowhere; both say the same."""
+    reader, writer = await asyncio.open_connection(rig.address.host, rig.address.port)
+    writer.write(request)
+    async with asyncio.timeout(30):
+        answer = (await reader.read()).decode()
+    writer.close()
+    head, _, text = answer.partition("\r\n\r\n")
+    status_line = head.partition("\r\n")[0]
+    assert status_line.partition(": ")[2] == text.strip()[:300]
+    return int(status_line.split()[1]), text
+
+
+def connect(target: str) -> bytes:
+    """The head of a CONNECT."""
+    return f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+# --- tunnels ---
+
+
+async def test_a_tunnel_is_the_connection_itself(proxy: Rig) -> None:
+    """Bytes pass both ways as they are, and each end can finish before the other."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received = await reader.read()
+        writer.write(received[::-1])
+        writer.close()
+
+    async with listening(serve) as target, connecting(proxy, target) as (reader, writer):
+        writer.write(BLOB)
+        writer.write_eof()
+        assert await reader.read() == BLOB[::-1]
+    assert by_label(proxy.metrics.tunnel_bytes) == {
+        "from_client": len(BLOB),
+        "from_server": len(BLOB),
+    }
+
+
+async def test_bytes_that_come_with_the_head_are_passed_on(proxy: Rig) -> None:
+    """A client need not wait for the proxy's answer."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(10))
+        writer.close()
+
+    async with (
+        listening(serve) as target,
+        connecting(proxy, target, early=b"early") as (reader, writer),
+    ):
+        writer.write(b" late")
+        assert await reader.read() == b"early late"
+
+
+async def test_the_server_may_speak_first(proxy: Rig) -> None:
+    """As in protocols that are not TLS."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        writer.close()
+
+    async with listening(serve) as target, connecting(proxy, target) as (reader, _):
+        assert await reader.read() == b"220 hello\r\n"
+
+
+async def test_a_reset_is_passed_on_as_a_reset(proxy: Rig) -> None:
+    """A client that is cut off does not see a clean end."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(2)
+        made = writer.get_extra_info("socket")
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        writer.transport.abort()
+
+    async with listening(serve) as target, connecting(proxy, target) as (reader, writer):
+        writer.write(b"go")
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+
+
+async def test_a_client_that_vanishes_takes_the_tunnel_along(proxy: Rig) -> None:
+    """The server's connection does not stay behind."""
+    ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+        try:
+            await reader.read()
+        except ConnectionError as error:
+            ended.set_result(error)
+        else:
+            ended.set_result(None)
+        writer.close()
+
+    async with listening(serve) as target, connecting(proxy, target) as (reader, writer):
+        await reader.readexactly(5)
+        made = writer.get_extra_info("socket")
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        writer.transport.abort()
+        assert isinstance(await ended, ConnectionResetError)
+
+
+async def test_a_slow_reader_slows_the_sender(proxy: Rig) -> None:
+    """What is under way is bounded: the proxy does not take in what nobody reads."""
+    size = 64 << 20
+    written = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        for _ in range(size >> 20):
+            writer.write(bytes(1 << 20))
+            await writer.drain()
+            written += 1 << 20
+        writer.close()
+
+    async with listening(serve) as target, connecting(proxy, target) as (reader, _):
+        await reader.readexactly(1)
+        before = -1
+        while before != written:  # until nothing moves
+            before = written
+            await asyncio.sleep(0.2)
+        assert written < size
+        received = 1
+        while chunk := await reader.read(1 << 20):
+            received += len(chunk)
+        assert received == size
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (connect("nowhere.invalid:443"), 502),
+        (connect("no-port"), 400),
+        (b"CONNECT http://x/ HTTP/1.1\r\n\r\n", 400),
+        (b"CONNECT " + b"x" * 20_000, 400),
+        (connect("evil\xff.test:443"), 400),
+    ],
+)
+async def test_what_leads_nowhere_is_refused(proxy: Rig, request_bytes: bytes, status: int) -> None:
+    """In the status line too, which is all that clients in Go show; and the proxy goes on."""
+    answered, text = await refusal(proxy, request_bytes)
+    assert answered == status
+    assert text.endswith("\n")
+    async with proxy.client.get(f"{proxy.url}/v2/") as answer:
+        assert answer.status == 200
+
+
+async def test_a_server_that_is_down_is_a_502(proxy: Rig) -> None:
+    """That names it, and why."""
+    target = f"127.0.0.1:{free_port()}"
+    status, text = await refusal(proxy, connect(target))
+    assert (status, text) == (502, f"cannot connect to {target}: Connection refused\n")
+
+
+async def test_tunnels_may_be_forbidden(tmp_path: Path) -> None:
+    """The refusal names the host and the options."""
+    config = ProxyConfig(tunnel=TunnelPolicy.INTERCEPTED)
+    async with proxying(tmp_path, origin, config=config) as rig:
+        status, text = await refusal(rig, connect("other.test:443"))
+    assert status == 403
+    assert "--intercept other.test:443" in text
+
+
+async def test_connect_comes_first_on_a_connection(proxy: Rig) -> None:
+    """After other requests it is refused, since their reader cannot let go of the connection."""
+    reader, writer = await asyncio.open_connection(proxy.address.host, proxy.address.port)
+    async with asyncio.timeout(30):
+        writer.write(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n" + connect("a.test:443"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        await reader.readexactly(2)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 501 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("size", [1, 3, 9])
+@pytest.mark.parametrize(
+    ("request_bytes", "answer"),
+    [
+        (b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 200 "),
+        (connect("no-port"), b"HTTP/1.1 400 "),
+    ],
+)
+async def test_a_head_may_come_in_pieces(
+    proxy: Rig, size: int, request_bytes: bytes, answer: bytes
+) -> None:
+    """Whatever the request is."""
+    reader, writer = await asyncio.open_connection(proxy.address.host, proxy.address.port)
+    async with asyncio.timeout(30):
+        for start in range(0, len(request_bytes), size):
+            writer.write(request_bytes[start : start + size])
+            await writer.drain()
+        assert (await reader.readline()).startswith(answer)
+    writer.close()
+
+
+async def test_a_silent_tunnel_is_closed(tmp_path: Path) -> None:
+    """A connection that nobody uses any more does not live for ever."""
+    from eagle_node.metrics.instruments import Metrics
+    from eagle_node.proxy.tunnel import Tunnel
+
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.read()
+        except ConnectionError:
+            ended.set()
+        writer.close()
+
+    async with listening(serve) as target, listening(serve) as other:
+        loop = asyncio.get_running_loop()
+        host, _, port = target.partition(":")
+        client, _ = await loop.create_connection(asyncio.Protocol, host, int(port))
+        client.pause_reading()
+        server = socket.create_connection((host, int(other.partition(":")[2])))
+        server.setblocking(False)
+        tunnel = Tunnel(Metrics(), idle_s=0.05)
+        async with asyncio.timeout(30):
+            await tunnel.join(client, server, b"")
+            await tunnel.ended
+            await ended.wait()
+
+
+# --- opened connections ---
+
+
+async def test_without_a_ca_a_listed_host_is_tunnelled(
+    proxy: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once how to make one."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(4))
+        writer.close()
+
+    async with listening(serve) as target:
+        config = ProxyConfig(intercept=(parse_pattern(target),))
+        async with proxying(proxy.ca_file.parent / "other", origin, config=config) as rig:
+            for _ in range(2):
+                async with connecting(rig, target) as (reader, writer):
+                    writer.write(b"\x16abc")
+                    assert await reader.read() == b"\x16abc"
+    said = [each.message for each in caplog.records if "ca init" in each.message]
+    assert len(said) == 1
+    assert target in said[0]
+
+
+async def test_without_a_ca_and_without_tunnels_it_is_refused(tmp_path: Path) -> None:
+    """It is not looked into, and not let past unseen."""
+    config = ProxyConfig(intercept=(HostPattern("a.test"),), tunnel=TunnelPolicy.NONE)
+    async with proxying(tmp_path, origin, config=config) as rig:
+        status, text = await refusal(rig, connect("a.test:443"))
+    assert status == 403
+    assert "no local CA" in text
+
+
+async def test_blobs_come_from_the_cache(proxy: Rig, ca: LocalCa) -> None:
+    """A client that trusts the CA sees the registry; its bytes are ours."""
+    await ingest(proxy.cache, BLOB)
+    url = f"https://{NAME}/v2/team/app/blobs/{DIGEST}"
+    async with proxy.client.get(url, proxy=proxy.url, ssl=trusting(ca)) as answer:
+        assert answer.status == 200
+        assert await answer.read() == BLOB
+    async with proxy.client.get(
+        url, proxy=proxy.url, ssl=trusting(ca), headers={"Range": "bytes=5-9,-3"}
+    ) as answer:
+        assert answer.status == 206
+        body = await answer.read()
+        assert BLOB[5:10] in body
+    assert proxy.origin.seen == []
+    assert by_label(proxy.metrics.connects)["opened"] >= 1
+
+
+async def test_everything_else_is_passed_on_with_its_credentials(proxy: Rig, ca: LocalCa) -> None:
+    """Pings, tokens, tags and uploads go where the registry is really reached."""
+    headers = {"Authorization": "Bearer secret"}
+    for method, path, body in (
+        ("GET", "/v2/", b""),
+        ("GET", "/v2/team/app/tags/list?n=1&last=a%2Fb", b""),
+        ("GET", "/token?service=x", b""),
+        ("POST", "/v2/team/app/blobs/uploads/", BLOB),
+    ):
+        async with proxy.client.request(
+            method,
+            URL(f"https://{NAME}{path}", encoded=True),
+            proxy=proxy.url,
+            ssl=trusting(ca),
+            headers=headers,
+            data=body or None,
+        ) as answer:
+            assert await answer.json() == {
+                "method": method,
+                "path": path,
+                "sent": len(body),
+                "authorization": "Bearer secret",
+            }
+
+
+async def test_links_lead_back_to_the_name_that_the_client_knows(tmp_path: Path) -> None:
+    """An upload goes on where it began, though the registry is reached elsewhere."""
+
+    async def redirecting(request: web.Request) -> web.StreamResponse:
+        base = f"http://{request.host}"
+        return web.Response(
+            status=202,
+            headers={
+                "Location": f"{base}/v2/app/blobs/uploads/1?state=x",
+                "Link": f'<{base}/v2/_catalog?last=b>; rel="next", <https://else.test/>; rel=x',
+            },
+        )
+
+    async with proxying(tmp_path, redirecting) as rig:
+        made = new_ca(NAME)
+        save(made, rig.ca_file)
+        url = f"https://{NAME}/v2/app/blobs/uploads/"
+        async with rig.client.post(url, proxy=rig.url, ssl=trusting(made)) as answer:
+            assert answer.headers["Location"] == f"https://{NAME}/v2/app/blobs/uploads/1?state=x"
+            assert answer.headers["Link"] == (
+                f'<https://{NAME}/v2/_catalog?last=b>; rel="next", <https://else.test/>; rel=x'
+            )
+
+
+@asynccontextmanager
+async def opening(
+    rig: Rig, ca: LocalCa, target: str = f"{NAME}:443", *, server_name: str | None = NAME
+) -> AsyncIterator[Streams]:
+    """An opened connection, as a client of HTTP by hand."""
+    context = trusting(ca)
+    context.check_hostname = server_name is not None
+    async with connecting(rig, target) as (reader, writer):
+        await writer.start_tls(context, server_hostname=server_name or "")
+        yield reader, writer
+
+
+async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Status and body of the next answer."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+    return int(head.split()[1]), await reader.readexactly(length)
+
+
+async def test_requests_may_be_pipelined(proxy: Rig, ca: LocalCa) -> None:
+    """Each is answered, in order, on the one connection."""
+    await ingest(proxy.cache, BLOB)
+    get = f"GET /v2/team/app/blobs/{DIGEST} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode()
+    ping = f"GET /v2/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode()
+    async with opening(proxy, ca) as (reader, writer):
+        writer.write(get + ping + get)
+        assert await answered(reader) == (200, BLOB)
+        assert (await answered(reader))[0] == 200
+        assert await answered(reader) == (200, BLOB)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "code"),
+    [
+        ("GET /v2/ HTTP/1.1\r\nHost: other.test", 421, "NAME_INVALID"),
+        (f"GET /v2/ HTTP/1.1\r\nHost: {NAME}:8443", 421, "NAME_INVALID"),
+        (f"GET https://{NAME}/v2/ HTTP/1.1\r\nHost: {NAME}", 400, "NAME_INVALID"),
+        (f"CONNECT {NAME}:443 HTTP/1.1\r\nHost: {NAME}", 501, "UNSUPPORTED"),
+    ],
+)
+async def test_requests_must_agree_with_the_connection(
+    proxy: Rig, ca: LocalCa, request_text: str, status: int, code: str
+) -> None:
+    """One host's connection is no way to another's."""
+    async with opening(proxy, ca) as (reader, writer):
+        writer.write(f"{request_text}\r\n\r\n".encode())
+        answer, body = await answered(reader)
+        assert (answer, oci_code(body)) == (status, code)
+    assert proxy.origin.seen == []
+
+
+async def test_the_hello_must_agree_with_the_connection(proxy: Rig, ca: LocalCa) -> None:
+    """SNI of another host is answered with TLS's alert for it."""
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
+        async with opening(proxy, ca, server_name="other.test"):
+            pass
+
+
+async def test_a_client_need_not_name_the_host_in_its_hello(proxy: Rig, ca: LocalCa) -> None:
+    """Without SNI it gets the certificate of the host that it has asked for."""
+    async with opening(proxy, ca, server_name=None) as (reader, writer):
+        tls = writer.get_extra_info("ssl_object")
+        assert tls.getpeercert()["subjectAltName"] == (("DNS", NAME),)
+        writer.write(f"GET /v2/ HTTP/1.0\r\nHost: {NAME}\r\n\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.0 200 ")
+
+
+async def test_addresses_are_opened_as_addresses(tmp_path: Path) -> None:
+    """A registry may be named by IP address and port."""
+    async with serving(origin) as server, proxying(tmp_path, origin) as _:
+        host = server.host
+        config = ProxyConfig(
+            registries=(at(server),), intercept=(parse_pattern(f"[::1]:{host.rpartition(':')[2]}"),)
+        )
+        async with proxying(tmp_path / "second", origin, config=config) as rig:
+            made = new_ca("::1")
+            save(made, rig.ca_file)
+            async with opening(
+                rig, made, f"[0::1]:{host.rpartition(':')[2]}", server_name="::1"
+            ) as (_, writer):
+                tls = writer.get_extra_info("ssl_object")
+                assert tls.getpeercert()["subjectAltName"] == (("IP Address", "0:0:0:0:0:0:0:1"),)
+
+
+async def test_a_client_that_insists_on_http2_is_told(proxy: Rig, ca: LocalCa) -> None:
+    """It gets HTTP/1.1's answer to what it says, and the proxy goes on."""
+    context = trusting(ca)
+    context.set_alpn_protocols(["h2"])
+    async with connecting(proxy, f"{NAME}:443") as (reader, writer):
+        await writer.start_tls(context, server_hostname=NAME)
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() is None
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.0 400 ")
+    async with proxy.client.get(f"{proxy.url}/v2/") as answer:
+        assert answer.status == 200
+
+
+async def test_http1_is_chosen_when_offered(proxy: Rig, ca: LocalCa) -> None:
+    """By a client that could do both."""
+    context = trusting(ca)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    async with connecting(proxy, f"{NAME}:443") as (_, writer):
+        await writer.start_tls(context, server_hostname=NAME)
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
+
+
+async def test_a_client_that_does_not_trust_the_ca_is_noticed(
+    proxy: Rig, ca: LocalCa, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once how to have it trusted."""
+    stranger = new_ca(NAME)
+    for _ in range(2):
+        with pytest.raises(ssl.SSLError):
+            async with opening(proxy, stranger):
+                pass
+    async with opening(proxy, ca):  # its handshake came after the alerts of the others
+        pass
+    said = [each.message for each in caplog.records if "ca trust" in each.message]
+    assert len(said) == 1
+    assert NAME in said[0]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x00\x05hello",
+        b"\x16" + b"\x00" * 5000,
+        b"\x16\x03\x01\xff\xff" + b"x" * 70_000,
+    ],
+)
+async def test_garbage_in_place_of_tls_ends_the_connection(
+    proxy: Rig, ca: LocalCa, garbage: bytes
+) -> None:
+    """With TLS's own alert, or none; the proxy goes on."""
+    async with connecting(proxy, f"{NAME}:443", early=garbage) as (reader, writer):
+        writer.write_eof()
+        try:
+            rest = await reader.read()
+        except ConnectionResetError:
+            rest = b""
+        assert rest == b"" or rest[0] == 0x15
+    async with opening(proxy, ca) as (reader, writer):
+        writer.write(f"GET /v2/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        assert (await answered(reader))[0] == 200
+
+
+@pytest.mark.parametrize("abrupt", ["hello", "request", "answer"])
+async def test_clients_may_vanish_at_any_moment(proxy: Rig, ca: LocalCa, abrupt: str) -> None:
+    """By a reset in the middle of the hello, of a request, of an answer; the proxy goes on."""
+    await ingest(proxy.cache, BLOB)
+    async with connecting(proxy, f"{NAME}:443") as (reader, writer):
+        if abrupt == "hello":
+            writer.write(b"\x16\x03\x01\x02\x00\x01\x00")
+        else:
+            await writer.start_tls(trusting(ca), server_hostname=NAME)
+            line = f"GET /v2/team/app/blobs/{DIGEST} HTTP/1.1\r\nHost: {NAME}\r\n"
+            writer.write(line.encode() + (b"\r\n" if abrupt == "answer" else b""))
+            if abrupt == "answer":
+                await reader.readexactly(1000)
+        await writer.drain()
+        made = writer.get_extra_info("socket")
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        writer.transport.abort()
+    async with opening(proxy, ca) as (reader, writer):
+        writer.write(f"GET /v2/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        assert (await answered(reader))[0] == 200
+
+
+async def test_what_is_not_tls_is_tunnelled(tmp_path: Path) -> None:
+    """Plain HTTP within CONNECT to a listed host reaches the host, as it is."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await reader.readline()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + line)
+        writer.close()
+
+    async with listening(serve) as target:
+        config = ProxyConfig(intercept=(parse_pattern(target),))
+        async with proxying(tmp_path, origin, config=config) as rig:
+            save(new_ca("127.0.0.1"), rig.ca_file)
+            async with connecting(rig, target) as (reader, writer):
+                writer.write(b"GET /secret HTTP/1.1\r\n\r\n")
+                assert (await reader.read()).endswith(b"GET /secret HTTP/1.1\r\n")
+    assert by_label(rig.metrics.connects) == {"tunnelled": 1}
+
+
+async def test_hosts_that_the_ca_may_not_sign_are_tunnelled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Clients would refuse such a certificate; the log says that another CA is needed."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(4))
+        writer.close()
+
+    async with listening(serve) as target:
+        config = ProxyConfig(intercept=(parse_pattern(target),))
+        async with proxying(tmp_path, origin, config=config) as rig:
+            save(new_ca("other.test"), rig.ca_file)
+            async with connecting(rig, target) as (reader, writer):
+                writer.write(b"\x16abc")
+                assert await reader.read() == b"\x16abc"
+    assert any("--replace" in each.message for each in caplog.records)
+
+
+async def test_a_proxy_that_stops_ends_its_tunnels(tmp_path: Path) -> None:
+    """No connection keeps it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.read()
+        except ConnectionError:
+            pass
+        writer.close()
+
+    async with listening(serve) as target:
+        async with proxying(tmp_path, origin) as rig:
+            reader, writer = await asyncio.open_connection(rig.address.host, rig.address.port)
+            writer.write(connect(target))
+            assert await reader.readexactly(len(ESTABLISHED)) == ESTABLISHED
+        async with asyncio.timeout(30):
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        writer.close()
+
+
+async def test_a_remote_client_does_not_reach_the_inside_of_the_host() -> None:
+    """Loopback and link-local addresses mean the proxy's host, not the client's."""
+    from eagle_node.base.errors import Denied
+    from eagle_node.proxy.dial import dial, is_inner
+
+    for target in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "169.254.169.254", "::ffff:7f00:1"):
+        with pytest.raises(Denied) as caught:
+            await dial(Address(target, 80), inner_allowed=False)
+        assert caught.value.status == 403
+    assert not is_inner("10.0.0.5")
+    assert not is_inner("2001:db8::7")
