@@ -49,8 +49,8 @@ class Cluster:
     """This node's part in its cluster, while the ``async with`` lasts.
 
     ``ports`` are this node's listeners by name. Entering it takes the ports and checks the
-    privileges (`StartError`), and waits for nobody. ``on_change`` is called in the loop whenever
-    the directory has changed.
+    privileges (`StartError`), and waits for nobody. Called in the loop: ``on_change`` when the
+    directory has changed, ``on_member`` and ``on_state`` when membership and leases have.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Cluster:
         self._stack = AsyncExitStack()
         self.on_change: list[Callable[[Directory], None]] = []
         self.on_member: list[Callable[[Change], None]] = []
+        self.on_state: list[Callable[[State], None]] = []
 
     async def __aenter__(self) -> Self:
         config = self._config
@@ -232,6 +233,7 @@ class Cluster:
             consensus = await stack.enter_async_context(self._build_consensus())
             self._consensus = consensus
             stack.callback(consensus.subscribe(self._state_changed))
+            self._state_changed(consensus.state)
             if self._vip is not None:
                 stack.push_async_callback(self._vip.release)
                 tasks = await stack.enter_async_context(TaskSet())
@@ -258,7 +260,9 @@ class Cluster:
 
     # What changes
 
-    def _state_changed(self, _: State) -> None:
+    def _state_changed(self, state: State) -> None:
+        for callback in tuple(self.on_state):
+            callback(state)
         self._look()
 
     def _member_changed(self, change: Change) -> None:

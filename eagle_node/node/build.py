@@ -299,7 +299,6 @@ async def _start_api(parts: Parts) -> None:
     view = None
     if parts.cluster is not None:
         view = ClusterView(parts.config, parts.cluster, parts.events)
-        parts.work.append(("cluster-view", view.run()))
     status = NodeStatus(
         config=parts.config,
         info=parts.info,

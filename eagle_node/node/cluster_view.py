@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from eagle_node.api import schema
 from eagle_node.api.event_log import EventLog
-from eagle_node.base.errors import Unavailable
 from eagle_node.base.ids import NodeId
 from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config
 from eagle_node.consensus.policy import VIP
 from eagle_node.consensus.records import LeaseRecord
+from eagle_node.consensus.service import State
 from eagle_node.membership.events import Change, Gone, Joined, Updated
-from eagle_node.membership.member import Member, State
+from eagle_node.membership.member import Member
+from eagle_node.membership.member import State as Belief
 from eagle_node.membership.meta import Meta
 from eagle_node.runtime.clock import Clock, monotonic
 
-_LOOK_S = 1.0
-"""Between two looks at leader and leases."""
 _FULL_LOAD = 255
 """Of a member's own word (`Meta.load`)."""
 
 
 class ClusterView:
-    """What this node knows of its cluster; `run` it as a task."""
+    """What this node knows of its cluster."""
 
     def __init__(
         self, config: Config, cluster: Cluster, events: EventLog, *, clock: Clock = monotonic
@@ -37,12 +34,7 @@ class ClusterView:
         self._leader: NodeId | None = None
         self._leases: dict[str, LeaseRecord] = {}
         cluster.on_member.append(self._member_changed)
-
-    async def run(self) -> None:
-        """Tell of what has changed, until cancelled."""
-        while True:
-            self._look()
-            await asyncio.sleep(_LOOK_S)
+        cluster.on_state.append(self._state_changed)
 
     # `node.settings.ClusterSettings`
 
@@ -126,14 +118,14 @@ class ClusterView:
             case Joined(member):
                 kind, what = "member-joined", "has joined"
             case Updated(member, before) if member.state is not before.state:
-                suspected = member.state is State.SUSPECT
+                suspected = member.state is Belief.SUSPECT
                 kind = "member-suspect" if suspected else "member-changed"
                 what = "does not answer" if suspected else "answers again"
             case Updated(member, before) if _essence(member.meta) != _essence(before.meta):
                 kind, what = "member-changed", f"is now {', '.join(member.meta.roles) or 'idle'}"
             case Gone(member):
                 kind = "member-gone"
-                what = "has left" if member.state is State.LEFT else "is dead"
+                what = "has left" if member.state is Belief.LEFT else "is dead"
             case _:
                 return
         self._changed_at[member.node_id] = self._clock()
@@ -149,13 +141,7 @@ class ClusterView:
             )
         )
 
-    def _look(self) -> None:
-        try:
-            state = self._cluster.state
-        except Unavailable:
-            return
-        if state is None:
-            return
+    def _state_changed(self, state: State) -> None:
         if state.leader != self._leader:
             self._leader = state.leader
             text = f"{state.leader or 'nobody'} leads, term {state.term}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cluster.rig import BLOB, Fleet, cut, fleet, mend
+from tests.support.fleet import BLOB, Fleet, cut, fleet, mend
 from tests.support.node import Node
 from tests.support.pulls import traffic
 from tests.support.waiting import until

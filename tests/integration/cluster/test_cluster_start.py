@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cluster.rig import BLOB, fleet
 from tests.support.dns import dns_server
+from tests.support.fleet import BLOB, fleet
 from tests.support.netns import Host, Network
 from tests.support.pulls import traffic
 

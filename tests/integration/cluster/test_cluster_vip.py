@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.cluster.rig import Fleet, fleet
 from tests.integration.vip.rig import addresses
+from tests.support.fleet import Fleet, fleet
 from tests.support.node import Node, eagle_node
 from tests.support.origin import NAME
 from tests.support.waiting import until

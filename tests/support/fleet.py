@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ class Fleet:
         self.blobs = [layer.digest for layer in image.layers]
         """Digests of blobs that nobody has pulled."""
         self.nodes = nodes
+        self.prepared_s = 0.0
+        """Seconds that all but the nodes took to start."""
 
     def host(self, node: Node) -> Host:
         """Where a node runs."""
@@ -64,19 +67,20 @@ class Fleet:
     async def leader(self) -> Node:
         """The node that leads."""
         (status, *_) = await self.agreed()
-        return await self._named(lambda each: each["node"]["id"] == status["cluster"]["leader"])
+        return await self.named(lambda each: each["node"]["id"] == status["cluster"]["leader"])
 
     async def holder(self, role: str, *, but: Sequence[Node] = ()) -> Node:
         """A node with an elected role; rather one that does not lead."""
         (status, *_) = await self.agreed()
         led = status["cluster"]["leader"]
-        return await self._named(
+        return await self.named(
             lambda each: role in each["node"]["roles"] and each["node"]["id"] != led, but=but
         )
 
-    async def _named(
+    async def named(
         self, fact: Callable[[dict[str, Any]], bool], *, but: Sequence[Node] = ()
     ) -> Node:
+        """The first node but ``but`` of whose status ``fact`` holds."""
         nodes = [node for node in self.nodes.values() if node not in but]
         statuses = await self.statuses(nodes)
         return next(n for n, status in zip(nodes, statuses, strict=True) if fact(status))
@@ -118,6 +122,7 @@ async def fleet(
     ``more`` are hosts without a node.
     """
     names = [f"n{number}" for number in range(1, count + 1)]
+    begun = time.monotonic()
     image = random_image(directory / "image", [BLOB] * blobs)
     async with network([*names, "origin", *more]) as net, AsyncExitStack() as stack:
         origin = net["origin"]
@@ -138,10 +143,13 @@ async def fleet(
             )
             return await stack.enter_async_context(node)
 
+        prepared_s = time.monotonic() - begun
         nodes = dict(zip(names, await asyncio.gather(*map(start, names)), strict=True))
         for name in names:
             await net.shape(name, RATE)
-        yield Fleet(net, registry, image, nodes)
+        made = Fleet(net, registry, image, nodes)
+        made.prepared_s = prepared_s
+        yield made
 
 
 async def cut(host: Host) -> None:
