@@ -42,6 +42,16 @@ class Denied(EagleError):
         self.challenge = challenge
         self.retry_after = retry_after
 
+    def copy(self) -> Denied:
+        """An equal error without traceback, fit to be kept or to be raised once more."""
+        return Denied(
+            str(self),
+            status=self.status,
+            code=self.code,
+            challenge=self.challenge,
+            retry_after=self.retry_after,
+        )
+
 
 class Unavailable(EagleError):
     """A source cannot deliver now (down, stalled, broken answer, disk full); another one may."""

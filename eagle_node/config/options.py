@@ -288,6 +288,12 @@ _TUNING = (
         "how long its no is remembered (default: 10)",
     ),
     Option(
+        "tag-ttl",
+        kinds.SECONDS,
+        ("proxy.tag_ttl_s",),
+        "how long what a tag names is asked for once for all nodes; 0: each node asks (default: 5)",
+    ),
+    Option(
         "stale-limit",
         kinds.SECONDS,
         ("proxy.stale_limit_s",),

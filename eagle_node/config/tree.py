@@ -137,6 +137,9 @@ class ProxyConfig:
     """How long the origin's yes for (client credentials, repository, digest) is remembered."""
     denied_ttl_s: float = 10.0
     """How long its no is remembered."""
+    tag_ttl_s: float = 5.0
+    """How long a seeder gives all nodes its last answer to the same reader's question for a tag;
+    0: it asks each time, and this node asks for tags itself."""
     stale_limit_s: float = 86400.0
     """How long after the origin's last yes cached content is served while the origin is down."""
 

@@ -5,6 +5,7 @@
 ``messages``        frozen dataclasses and their codec; no IO
 ``errors``          the error family as gRPC status, message and trailer, and back; no IO
 ``service``         puts a handler behind a gRPC server
+``registry_messages``, ``registry_service``  the same for questions to registries
 ``client``          asks one seeder, or one of several
 
 Generated code is neither committed nor needed: message classes are made from descriptors, and

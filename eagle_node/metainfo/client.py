@@ -24,6 +24,18 @@ from eagle_node.metainfo.messages import (
     encode_metainfo_request,
     encode_prefetch_request,
 )
+from eagle_node.metainfo.registry_messages import (
+    CHECK,
+    MANIFEST,
+    CheckReply,
+    CheckRequest,
+    ManifestReply,
+    ManifestRequest,
+    decode_check_reply,
+    decode_manifest_reply,
+    encode_check_request,
+    encode_manifest_request,
+)
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.sockets import Address
 
@@ -34,6 +46,10 @@ AVOID_S = 5.0
 """Seconds for which a seeder that did not accept a connection comes last."""
 _TELL_S = 5.0
 """Seconds in which a seeder has to take note of what may be wanted soon."""
+TAKEN_S = 2.0
+"""Seconds in which a seeder has to take a question for a registry; its event loop does no more."""
+ANSWERED_S = 40.0
+"""Seconds in which it has to answer: a registry that is silent is given up sooner than that."""
 
 
 class MetaInfoClient:
@@ -70,6 +86,10 @@ class MetaInfoClient:
         """Seeders in the order to ask for ``digest``: its owner first, dead ones last."""
         return self._live_first(rendezvous(digest, self._seeders()))
 
+    def live_first(self, addresses: Sequence[Address]) -> list[Address]:
+        """``addresses`` in their order, those that did not accept a connection just now last."""
+        return self._live_first(addresses)
+
     async def fetch(
         self, request: FetchRequest, *, order: Sequence[Address] | None = None
     ) -> AsyncGenerator[FetchReply, None]:
@@ -102,6 +122,33 @@ class MetaInfoClient:
         channel = await self._connected(address)
         with _translated(address):
             await channel.unary_unary(PREFETCH)(encode_prefetch_request(request), timeout=_TELL_S)
+
+    async def manifest(self, address: Address, request: ManifestRequest) -> ManifestReply:
+        """What a registry answers, asked by one seeder."""
+        raw = await self._question(address, MANIFEST, encode_manifest_request(request))
+        with _translated(address):
+            return decode_manifest_reply(raw)
+
+    async def check(self, address: Address, request: CheckRequest) -> CheckReply:
+        """Whether a registry gives a blob to a reader, asked by one seeder; a no is `Denied`."""
+        raw = await self._question(address, CHECK, encode_check_request(request))
+        with _translated(address):
+            return decode_check_reply(raw)
+
+    async def _question(self, address: Address, path: str, raw: bytes) -> bytes:
+        """The answer of a seeder that takes the question at once; a silent one comes last then."""
+        channel = await self._connected(address)
+        call = channel.unary_unary(path)(raw, timeout=ANSWERED_S)
+        try:
+            with _translated(address):
+                async with asyncio.timeout(TAKEN_S):
+                    await call.initial_metadata()
+                return bytes(await call)
+        except TimeoutError:
+            self._failed_at[address] = self._clock()
+            raise Unavailable(f"seeder {address} takes no questions") from None
+        finally:
+            call.cancel()
 
     async def get_metainfo(self, url: str) -> bytes:
         """The torrent of the whole blob at ``url``; seeders take turns, and stand in for others."""

@@ -22,6 +22,10 @@ MessageName = Literal[
     "PrefetchRequest",
     "PrefetchBlob",
     "PrefetchReply",
+    "ManifestRequest",
+    "ManifestReply",
+    "CheckRequest",
+    "CheckReply",
 ]
 
 _FILE = "metainfo.proto"
@@ -62,6 +66,36 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
     ),
     "PrefetchBlob": ("string digest", "uint64 size"),
     "PrefetchReply": (),
+    "ManifestRequest": (
+        "string registry",
+        "string repository",
+        "string reference",
+        "bool head",
+        "repeated string accept",
+        "string authorization",
+        "bool fresh",
+        "string node_id",
+        "string request_id",
+    ),
+    "ManifestReply": (
+        "string digest",
+        "string media_type",
+        "bool sized",
+        "uint64 size",
+        "bytes body",
+        "uint64 age_ms",
+        "bool stale",
+        "bool limited",
+    ),
+    "CheckRequest": (
+        "string registry",
+        "string repository",
+        "string digest",
+        "string authorization",
+        "string node_id",
+        "string request_id",
+    ),
+    "CheckReply": ("bool sized", "uint64 size", "uint64 age_ms", "bool stale", "bool limited"),
 }
 """Fields in the order of their numbers, which count from 1 without gaps."""
 
@@ -71,6 +105,10 @@ _METHODS: dict[str, tuple[tuple[str, MessageName, MessageName, bool], ...]] = {
         ("Fetch", "FetchRequest", "FetchReply", True),
         ("Prefetch", "PrefetchRequest", "PrefetchReply", False),
     ),
+    "Registry": (
+        ("Manifest", "ManifestRequest", "ManifestReply", False),
+        ("Check", "CheckRequest", "CheckReply", False),
+    ),
 }
 """Of each service: method, request, reply, whether replies are a stream."""
 
@@ -78,6 +116,23 @@ _METHODS: dict[str, tuple[tuple[str, MessageName, MessageName, bool], ...]] = {
 def message(name: MessageName) -> Any:
     """A new, empty protobuf message."""
     return _classes()[f"{_PACKAGE}.{name}"]()
+
+
+def serialized(made: Any) -> bytes:
+    """The wire form of a message."""
+    return bytes(made.SerializeToString())
+
+
+def parsed(name: MessageName, data: bytes) -> Any:
+    """The message in ``data``; `ValueError` if there is none."""
+    from google.protobuf.message import DecodeError
+
+    found = message(name)
+    try:
+        found.ParseFromString(data)
+    except DecodeError as error:
+        raise ValueError(f"{len(data)} bytes are no {_PACKAGE}.{name}: {error}") from error
+    return found
 
 
 def file_descriptor() -> FileDescriptorProto:

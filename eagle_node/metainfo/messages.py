@@ -7,11 +7,13 @@ is none; ``encode_*`` raises `ValueError` for a value that its field cannot hold
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import assert_never
 
 from eagle_node.base.digest import Digest, parse_digest
 from eagle_node.base.ids import NodeId
-from eagle_node.metainfo.descriptors import MessageName, message
+from eagle_node.metainfo.descriptors import message
+from eagle_node.metainfo.descriptors import parsed as _parsed
+from eagle_node.metainfo.descriptors import serialized as _serialized
 
 GET_METAINFO = "/metainfo.MetaInfo/GetMetaInfo"
 """Path of the unary call."""
@@ -240,18 +242,3 @@ def encode_metainfo_reply(metainfo: bytes) -> bytes:
 def decode_metainfo_reply(data: bytes) -> bytes:
     """The metainfo in a ``metainfo.MetaInfoReply``."""
     return bytes(_parsed("MetaInfoReply", data).metainfo)
-
-
-def _serialized(made: Any) -> bytes:
-    return bytes(made.SerializeToString())
-
-
-def _parsed(name: MessageName, data: bytes) -> Any:
-    from google.protobuf.message import DecodeError
-
-    parsed = message(name)
-    try:
-        parsed.ParseFromString(data)
-    except DecodeError as error:
-        raise ValueError(f"{len(data)} bytes are no metainfo.{name}: {error}") from error
-    return parsed

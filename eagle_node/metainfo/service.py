@@ -51,7 +51,7 @@ class MetaInfoHandler(Protocol):
 
 
 def add_metainfo_service(server: grpc.aio.Server, handler: MetaInfoHandler) -> None:
-    """Let ``server`` answer both services of ``metainfo.proto`` with ``handler``."""
+    """Let ``server`` answer the services for blobs of ``metainfo.proto`` with ``handler``."""
     import grpc
 
     calls = _Calls(handler)
@@ -79,42 +79,44 @@ class _Calls:
                 await self._handler.get_metainfo(decode_metainfo_request(raw))
             )
         except EagleError as error:
-            await _abort(context, encode_error(error))
+            await abort(context, encode_error(error))
         except ValueError as error:
-            await _abort(context, _malformed(error))
+            await abort(context, malformed(error))
 
     async def prefetch(self, raw: bytes, context: Any) -> bytes:
         try:
             await self._handler.prefetch(decode_prefetch_request(raw))
         except EagleError as error:
-            await _abort(context, encode_error(error))
+            await abort(context, encode_error(error))
         except ValueError as error:
-            await _abort(context, _malformed(error))
+            await abort(context, malformed(error))
         return encode_prefetch_reply()
 
     async def fetch(self, raw: bytes, context: Any) -> None:
         try:
             request = decode_fetch_request(raw)
         except EagleError as error:
-            await _abort(context, encode_error(error))
+            await abort(context, encode_error(error))
         except ValueError as error:
-            await _abort(context, _malformed(error))
+            await abort(context, malformed(error))
         replies = self._handler.fetch(request)
         try:
             async for reply in replies:
                 await context.write(encode_fetch_reply(reply))
         except EagleError as error:
-            await _abort(context, encode_error(error))
+            await abort(context, encode_error(error))
         finally:
             if isinstance(replies, AsyncGenerator):
                 await replies.aclose()
 
 
-def _malformed(error: ValueError) -> RpcStatus:
+def malformed(error: ValueError) -> RpcStatus:
+    """How a request that cannot be read fails."""
     return RpcStatus(status="INVALID_ARGUMENT", message=str(error), trailer=b"")
 
 
-async def _abort(context: Any, failed: RpcStatus) -> NoReturn:
+async def abort(context: Any, failed: RpcStatus) -> NoReturn:
+    """End a call with an error; raises what gRPC wants raised then."""
     import grpc
 
     trailer = ((TRAILER, failed.trailer),) if failed.trailer else ()

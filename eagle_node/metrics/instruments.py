@@ -74,6 +74,18 @@ class Metrics:
         self.fallbacks = Counter(
             "eagle_fallbacks", "Stages of degradation taken", ["to"], registry=r
         )
+        self.stale_answers = Counter(
+            "eagle_stale_answers",
+            "Answers on a registry's old word, since it cannot be asked",
+            ["kind"],
+            registry=r,
+        )
+        self.relays = Counter(
+            "eagle_registry_relays",
+            "Questions for registries by way of the seeder that owns the name",
+            ["outcome"],
+            registry=r,
+        )
         self.cache_used_bytes = Gauge(
             "eagle_cache_used_bytes", "Bytes held and reserved in the cache", registry=r
         )

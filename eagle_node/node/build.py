@@ -29,11 +29,11 @@ from eagle_node.peer.download import Means
 from eagle_node.peer.service import OriginSources, Peer
 from eagle_node.proxy.ahead import FetchAhead
 from eagle_node.proxy.blobs import BlobHandler
-from eagle_node.proxy.manifest_store import ManifestStore
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
 from eagle_node.proxy.server import Proxy
+from eagle_node.registry.manifests import Manifests
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import monotonic
@@ -46,6 +46,7 @@ from eagle_node.runtime.sockets import (
 )
 from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.archive import Archive
+from eagle_node.seeder.desk import DeskService, RegistryDesk
 from eagle_node.seeder.origins import Origins
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.transfers import Source
@@ -62,6 +63,8 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(_close_unstarted, parts)
     stack.enter_context(log_events(parts.events))
     await stack.enter_async_context(parts.upstream)
+    if parts.has(Role.PROXY, Role.SEEDER):
+        await stack.enter_async_context(parts.manifests)
     await stack.enter_async_context(parts.cache)
     await stack.enter_async_context(parts.swarm)
     await stack.enter_async_context(parts.transfers)
@@ -153,6 +156,7 @@ def _named(parts: Parts, origins: Origins) -> OriginSources:
 async def _start_seeder(parts: Parts, origins: Origins) -> None:
     import grpc
 
+    from eagle_node.metainfo.registry_service import add_registry_service
     from eagle_node.metainfo.service import SERVER_OPTIONS, add_metainfo_service
 
     registries = {URL(each.url).origin(): each.name for each in parts.config.proxy.registries}
@@ -182,6 +186,8 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
     listen_tcp(address, flag="--metainfo-port").close()
     server = grpc.aio.server(options=SERVER_OPTIONS)
     add_metainfo_service(server, handler)
+    parts.desk = RegistryDesk(parts.upstream, parts.manifests, parts.config.proxy)
+    add_registry_service(server, DeskService(parts.desk))
     try:
         if parts.identity is None:
             port = server.add_insecure_port(str(address))
@@ -262,8 +268,6 @@ def _open_session(identity: NodeIdentity | None) -> ClientSession:
 
 async def _start_proxy(parts: Parts, peer: Peer) -> None:
     config = parts.config.proxy
-    path = parts.config.node.data_dir / "manifests.sqlite"
-    store = await parts.stack.enter_async_context(ManifestStore(path))
     ahead = FetchAhead(
         order=peer.order,
         tell=parts.prefetch,
@@ -280,9 +284,7 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
             listener,
             blobs=BlobHandler(peer, parts.access, parts.metrics),
             manifests=ManifestHandler(
-                parts.upstream,
-                store,
-                parts.memory,
+                Manifests(parts.relay, parts.manifests, parts.memory),
                 parts.metrics,
                 given=ahead.given if parts.config.seeder.prefetch else None,
                 named=parts.images.given,

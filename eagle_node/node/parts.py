@@ -12,6 +12,7 @@ from yarl import URL
 from eagle_node import __version__
 from eagle_node.api.event_log import EventLog
 from eagle_node.base.digest import Digest
+from eagle_node.base.rendezvous import rendezvous
 from eagle_node.blobs.cache import Cache
 from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config, Role, SwarmConfig
@@ -21,9 +22,12 @@ from eagle_node.metrics.instruments import Metrics
 from eagle_node.node.identity import advertised_host, is_local, node_id
 from eagle_node.node.images import Images
 from eagle_node.peer.advertise import Advertiser
+from eagle_node.peer.relay import Asker, Relay, RemoteDesk
 from eagle_node.registry.access import Access, AccessMemory
+from eagle_node.registry.manifest_store import ManifestStore
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.sockets import Address
+from eagle_node.seeder.desk import RegistryDesk
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.events import Traffic
 from eagle_node.swarm.governor import GOVERN_INTERVAL_S, Governor
@@ -72,7 +76,16 @@ class Parts:
             timeout_s=config.seeder.origin_timeout_s,
             user_agent=f"eagle-node/{__version__}",
         )
-        self.access = Access(self.upstream, self.memory)
+        self.relay = Relay(
+            self.upstream,
+            order=self.registry_owners,
+            desk_at=self.desk_at,
+            private=self.identity is not None,
+            tags=config.proxy.tag_ttl_s > 0,
+            metrics=self.metrics,
+        )
+        self.access = Access(self.relay, self.memory, self.metrics)
+        self.manifests = ManifestStore(config.node.data_dir / "manifests.sqlite")
         self.cache = Cache(config.cache, config.node.data_dir / "cache", self.metrics)
         self.transfers = Transfers(
             self.cache, self.swarm, self.metrics, most_torrents=config.swarm.most_torrents
@@ -88,6 +101,7 @@ class Parts:
         self.advertiser: Advertiser | None = None
         self.metainfo: MetaInfoClient | None = None
         self.seeder: SeederService | None = None
+        self.desk: RegistryDesk | None = None
         self.work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         self._traffic = Traffic(sent_payload=0, received_payload=0, sent=0, received=0)
 
@@ -166,6 +180,19 @@ class Parts:
             await self.seeder.prefetch(request)
         elif self.metainfo is not None:
             await self.metainfo.prefetch(seeder, request)
+
+    def registry_owners(self, repository: str) -> Sequence[Address]:
+        """The seeders in the order in which they ask for a repository; a dead one last."""
+        order = rendezvous(repository, self.seeders())
+        return self.metainfo.live_first(order) if self.metainfo is not None else order
+
+    def desk_at(self, seeder: Address) -> Asker | None:
+        """Who asks registries at a seeder, which may be this node."""
+        if seeder in self.own_seeders:
+            return self.desk
+        if self.metainfo is None:
+            return None
+        return RemoteDesk(client=self.metainfo, seeder=seeder, node_id=self.node_id)
 
     def holds(self, digest: Digest) -> bool:
         """Whether a blob is here, or on its way."""

@@ -59,6 +59,8 @@ class Peer:
         )
         if transfer is None:
             return await self.open(blob, authorization, whole=whole)
+        if not known:
+            self._access.prove(blob, authorization, transfer.opened, transfer.ask)
         try:
             await self._opened(transfer)
         except Denied:

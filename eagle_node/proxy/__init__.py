@@ -4,9 +4,8 @@
 ``rules``           which requests go through the swarm, as a pure function
 ``blobs``           blobs from cache, swarm or origin; ranges; streaming while they arrive
 ``conditional``     If-None-Match and HEAD, the same for blobs and manifests
-``manifests``       manifests, verified, remembered, stale while the origin is down
+``manifests``       manifests, marked when they are the registry's old word
 ``ahead``           what a manifest names is fetched by the seeders before it is asked for
-``manifest_store``  the manifests and tags that this node has seen, in SQLite
 ``passing``         everything else, passed on as it is
 ``multipart``       several ranges in one answer
 ``send``            file slices into a client's socket

@@ -10,7 +10,8 @@ Three layers, each of which knows only those before it:
 * The client: `endpoints` says where a registry is really reached and `tls` whom it must convince;
   `transport` sends one request and follows its redirects; `credentials` and `tokens` obtain what
   `authorizer` answers a 401 with; `upstream` puts them together: check, fetch, forward.
-* The memory: `access` remembers whom the origin lets read what.
+* The memory: `access` remembers whom the origin lets read what, `manifests` what it said about
+  manifests (`manifest_question`), which `manifest_store` keeps in SQLite.
 
 Errors: `Denied` when the origin refuses, `Unavailable` when it cannot be had, `WrongContent` when
 it delivers other bytes than the digest promises, `BadName` and `BadDigest` when the client's

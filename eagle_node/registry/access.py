@@ -7,13 +7,16 @@ counts; the service `Access` asks for it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import NewType, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NewType, Protocol
 
 from eagle_node.base.errors import Denied, Unavailable
+from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.names import BlobRef
 from eagle_node.registry.upstream import BlobInfo
 from eagle_node.runtime.clock import Clock, monotonic
@@ -25,6 +28,9 @@ AccessKey = NewType("AccessKey", bytes)
 _VERDICTS = frozenset({401, 403, 404})
 """Statuses that are the origin's no; other refusals say nothing about rights."""
 
+_PROOF_S = 2.0
+"""How long a fetch that is under way is waited for, before the origin is asked beside it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
@@ -32,8 +38,12 @@ class Grant:
 
     size: int | None
     """Bytes of the blob; None if the origin did not tell."""
+    age_s: float = 0.0
+    """Seconds since the origin said so."""
     stale: bool = False
     """Whether it rests on an old word, since the origin cannot be asked."""
+    limited: bool = False
+    """Whether it is stale because the registry has said to wait, so that nobody should ask it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +85,10 @@ class AccessMemory:
     def key(self, blob: BlobRef, authorization: str | None) -> AccessKey:
         """The key of a reader, as its ``Authorization`` shows it, and what it wants to read."""
         parts = (blob.repository.registry, blob.repository.name, blob.digest)
+        return self.fingerprint(*parts, authorization=authorization)
+
+    def fingerprint(self, *parts: str, authorization: str | None) -> AccessKey:
+        """A salted hash of a question and of who asks it."""
         reader = "none" if authorization is None else f"some {authorization}"
         text = "\0".join((*parts, reader))
         return AccessKey(
@@ -91,29 +105,40 @@ class AccessMemory:
             return None
         self._words.move_to_end(key)
         if word.refusal is not None:
-            raise _copy(word.refusal)
-        return Grant(size=word.size)
+            raise word.refusal.copy()
+        return Grant(size=word.size, age_s=age)
 
-    def recall_stale(self, key: AccessKey) -> Grant | None:
-        """The grant of a yes that counts only while the origin cannot be asked."""
-        word = self._words.get(key)
-        if word is None or word.refusal is not None:
-            return None
-        if self._clock() - word.said_at >= self._stale_limit_s:
-            return None
-        return Grant(size=word.size, stale=True)
+    def recall_stale(self, blob: BlobRef, authorization: str | None) -> Grant | None:
+        """The grant of a yes that counts only while the origin cannot be asked.
 
-    def remember_yes(self, key: AccessKey, size: int | None = None) -> None:
-        """The origin said yes just now; a size that was known stays known."""
-        known = self._words.get(key)
+        What it gave to a reader who showed nothing, it gave to everybody: that yes counts for all,
+        since each of them could have shown nothing as well. A yes to credentials counts for these.
+        """
+        for reader in dict.fromkeys((authorization, None)):
+            word = self._words.get(self.key(blob, reader))
+            if word is None or word.refusal is not None:
+                continue
+            age = self._clock() - word.said_at
+            if age < self._stale_limit_s:
+                return Grant(size=word.size, age_s=age, stale=True)
+        return None
+
+    def remember_yes(self, key: AccessKey, size: int | None = None, *, age_s: float = 0.0) -> None:
+        """The origin said yes ``age_s`` ago; a size that was known stays known.
+
+        A word that is newer than this one stays.
+        """
+        said_at, known = self._clock() - age_s, self._words.get(key)
+        if known is not None and known.said_at > said_at:
+            return
         if size is None and known is not None:
             size = known.size
-        self._store(key, _Word(said_at=self._clock(), size=size))
+        self._store(key, _Word(said_at=said_at, size=size))
 
     def remember_no(self, key: AccessKey, refusal: Denied) -> None:
         """The origin refused just now; only a 401, 403 or 404 is a word on rights."""
         if refusal.status in _VERDICTS:
-            self._store(key, _Word(said_at=self._clock(), refusal=_copy(refusal)))
+            self._store(key, _Word(said_at=self._clock(), refusal=refusal.copy()))
 
     def _store(self, key: AccessKey, word: _Word) -> None:
         self._words[key] = word
@@ -123,20 +148,32 @@ class AccessMemory:
 
 
 class BlobChecker(Protocol):
-    """The part of `Upstream` that `Access` needs."""
+    """The part of `Upstream` that `Access` needs, or who asks it in this node's stead."""
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """Return if the asker may read ``blob``; raise `Denied` or `Unavailable`."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """A fetch in a reader's name."""
+
+    opened: asyncio.Future[Any]
+    hurry: Callable[[], None]
+
+
 class Access:
     """Asks the origin whether a client may read a blob, unless it has said so lately."""
 
-    def __init__(self, upstream: BlobChecker, memory: AccessMemory) -> None:
+    def __init__(
+        self, upstream: BlobChecker, memory: AccessMemory, metrics: Metrics | None = None
+    ) -> None:
         self._upstream = upstream
+        self._metrics = metrics
         self._memory = memory
         self._asking: SingleFlight[AccessKey, Grant] = SingleFlight("access check")
+        self._proving: dict[AccessKey, _Proof] = {}
 
     async def check(self, blob: BlobRef, authorization: str | None) -> Grant:
         """The client's right to read ``blob``; `Denied` is the origin's no.
@@ -146,6 +183,10 @@ class Access:
         """
         key = self._memory.key(blob, authorization)
         grant = self._memory.recall(key)
+        if grant is None and (proof := self._proving.get(key)) is not None:
+            proof.hurry()
+            await asyncio.wait([proof.opened], timeout=_PROOF_S)
+            grant = self._memory.recall(key)
         if grant is not None:
             return grant
         return await self._asking.run(key, lambda: self._ask(key, blob, authorization))
@@ -156,6 +197,29 @@ class Access:
         """The origin has just given ``blob`` to this client."""
         self._memory.remember_yes(self._memory.key(blob, authorization), size)
 
+    def prove(
+        self,
+        blob: BlobRef,
+        authorization: str | None,
+        opened: asyncio.Future[Any],
+        hurry: Callable[[], None],
+    ) -> None:
+        """This client's own fetch is under way: once it is ``opened``, the origin has said yes.
+
+        Until then whoever checks the same waits for it, rather than asking a second time, after
+        ``hurry`` has told that somebody waits.
+        """
+        key = self._memory.key(blob, authorization)
+        proof = self._proving[key] = _Proof(opened, hurry)
+
+        def remember(done: asyncio.Future[Any]) -> None:
+            if self._proving.get(key) is proof:
+                del self._proving[key]
+            if not done.cancelled() and done.exception() is None:
+                self._memory.remember_yes(key)
+
+        opened.add_done_callback(remember)
+
     async def _ask(self, key: AccessKey, blob: BlobRef, authorization: str | None) -> Grant:
         try:
             info = await self._upstream.check_blob(blob, authorization)
@@ -163,20 +227,15 @@ class Access:
             if isinstance(error, Denied):
                 self._memory.remember_no(key, error)
             if isinstance(error, Unavailable) or error.status == 429:
-                stale = self._memory.recall_stale(key)
+                stale = self._memory.recall_stale(blob, authorization)
                 if stale is not None:
-                    return stale
+                    return self._counted(replace(stale, limited=isinstance(error, Denied)))
             raise
-        self._memory.remember_yes(key, info.size)
-        return Grant(size=info.size)
+        self._memory.remember_yes(key, info.size, age_s=info.age_s)
+        grant = Grant(size=info.size, age_s=info.age_s, stale=info.stale, limited=info.limited)
+        return self._counted(grant)
 
-
-def _copy(refusal: Denied) -> Denied:
-    """An equal error without traceback, fit to be kept or to be raised once more."""
-    return Denied(
-        str(refusal),
-        status=refusal.status,
-        code=refusal.code,
-        challenge=refusal.challenge,
-        retry_after=refusal.retry_after,
-    )
+    def _counted(self, grant: Grant) -> Grant:
+        if grant.stale and self._metrics is not None:
+            self._metrics.stale_answers.labels("blob").inc()
+        return grant

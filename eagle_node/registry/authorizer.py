@@ -23,6 +23,9 @@ from eagle_node.registry.transport import Reply, Request, Transport
 _READ = frozenset({"GET", "HEAD"})
 _MAX_CHALLENGES = 4096
 
+ANYBODY = ""
+"""As ``authorization``: a reader who shows nothing, and for whom the node shows nothing either."""
+
 _Key = tuple[str, str]
 
 
@@ -78,6 +81,8 @@ class Authorizer:
             reply.close()
 
     async def _caller(self, request: Request, authorization: str | None) -> _Caller:
+        if authorization == ANYBODY:
+            return _Caller(answers=True)
         if authorization is not None:
             if request.body is not None or authorization[:6].lower() != "basic ":
                 return _Caller(initial=authorization, answers=False)

@@ -17,6 +17,7 @@ from eagle_node.registry.answer import Asked, refuse_disguise, whole_size
 from eagle_node.registry.authorizer import Authorizer
 from eagle_node.registry.blob_stream import BlobStream
 from eagle_node.registry.credentials import Credentials
+from eagle_node.registry.docker_config import Credential
 from eagle_node.registry.endpoints import Endpoint, Endpoints
 from eagle_node.registry.forward_reply import ForwardReply
 from eagle_node.registry.headers import (
@@ -27,6 +28,7 @@ from eagle_node.registry.headers import (
     to_forward,
     without_ns,
 )
+from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.manifest_reply import (
     MAX_MANIFEST,
     ManifestReply,
@@ -47,15 +49,21 @@ class BlobInfo:
 
     size: int | None
     """Bytes; None if it was not told."""
+    age_s: float = 0.0
+    """Seconds since the origin said so."""
+    stale: bool = False
+    """Whether it is an old word, since the origin cannot be asked."""
+    limited: bool = False
+    """Whether it is stale because the registry has said to wait, so that nobody should ask it."""
 
 
 class Upstream:
     """Asks origin registries, with the client's rights or the node's.
 
-    ``authorization`` is the client's own ``Authorization`` header, or None (see `Authorizer` for
-    what happens then). Every method raises `Denied` for what the origin refuses and `Unavailable`
-    for what cannot be had now; ``timeout_s`` bounds each silence, not the whole. `UsageError` at
-    construction names a malformed ``--registry``.
+    ``authorization`` is the client's own ``Authorization`` header, None (see `Authorizer` for what
+    happens then), or `ANYBODY`. Every method raises `Denied` for what the origin refuses and
+    `Unavailable` for what cannot be had now; ``timeout_s`` bounds each silence, not the whole.
+    `UsageError` at construction names a malformed ``--registry``.
     """
 
     def __init__(
@@ -72,11 +80,13 @@ class Upstream:
         self._transport = Transport(
             metrics=metrics, download=download, timeout_s=timeout_s, user_agent=user_agent
         )
+        credentials = Credentials(config.docker_config, clock=clock)
         self._authorizer = Authorizer(
             self._transport,
             tokens=TokenService(self._transport, clock=clock),
-            credentials=Credentials(config.docker_config, clock=clock),
+            credentials=credentials,
         )
+        self._credentials = credentials
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -89,6 +99,23 @@ class Upstream:
     def base_url(self, registry: str) -> URL:
         """Where ``registry`` is really reached; `Denied` with 404 if it may not be."""
         return self._endpoints.of(registry).base
+
+    async def own_credential(self, registry: str) -> Credential | None:
+        """What this node proves itself with at ``registry`` for clients that show nothing."""
+        return await self._credentials.get(registry)
+
+    async def manifest(self, asked: ManifestQuestion) -> ManifestAnswer:
+        """The registry's own answer, verified as by `fetch_manifest`."""
+        reply = await self.fetch_manifest(
+            asked.repository,
+            asked.reference,
+            method=asked.method,
+            accept=asked.accept,
+            authorization=asked.authorization,
+        )
+        return ManifestAnswer(
+            digest=reply.digest, media_type=reply.media_type, size=reply.size, body=reply.body
+        )
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """Whether the asker may read ``blob``, by a HEAD: returns, or raises `Denied`."""

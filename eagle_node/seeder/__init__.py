@@ -8,5 +8,6 @@
 ``ahead``    fetches what a manifest names before it is asked for
 ``interest`` what a peer that wants only parts has the origin send
 ``rights``   whom a fetch proves to be a reader
+``desk``     asks registries for manifests and rights, once for all nodes
 ``service``  answers peers: metainfo of segments as they become ready
 """

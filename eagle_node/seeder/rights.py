@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 from eagle_node.registry.access import Access
 from eagle_node.registry.names import BlobRef
 from eagle_node.swarm.transfers import Transfer
@@ -17,9 +14,4 @@ def remember_once_opened(
 
     Only for a transfer that was begun with this ``authorization``: joining one proves nothing.
     """
-
-    def remember(opened: asyncio.Future[Any]) -> None:
-        if not opened.cancelled() and opened.exception() is None:
-            access.remember_yes(blob, authorization)
-
-    transfer.opened.add_done_callback(remember)
+    access.prove(blob, authorization, transfer.opened, transfer.ask)

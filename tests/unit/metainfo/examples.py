@@ -21,6 +21,13 @@ from eagle_node.metainfo.messages import (
     PrefetchRequest,
     SegmentEvent,
 )
+from eagle_node.metainfo.registry_messages import (
+    CheckReply,
+    CheckRequest,
+    ManifestReply,
+    ManifestRequest,
+)
+from eagle_node.metainfo.registry_service import RegistryHandler, add_registry_service
 from eagle_node.metainfo.service import SERVER_OPTIONS, MetaInfoHandler, add_metainfo_service
 from eagle_node.runtime.sockets import Address
 
@@ -46,6 +53,35 @@ PREFETCH_REQUEST = PrefetchRequest(
     node_id=NodeId("0" * 32),
     request_id="r-2",
 )
+MANIFEST_REQUEST = ManifestRequest(
+    registry="registry.example:5000",
+    repository="library/eagle",
+    reference="latest",
+    head=True,
+    accept=("a/b", "c/d"),
+    authorization="Bearer secret",
+    fresh=True,
+    node_id=NodeId("0" * 32),
+    request_id="r-3",
+)
+MANIFEST_REPLY = ManifestReply(
+    digest=digest_of(b"{}"),
+    media_type="a/b",
+    size=2,
+    body=b"{}",
+    age_ms=1 << 33,
+    stale=True,
+    limited=True,
+)
+CHECK_REQUEST = CheckRequest(
+    registry="registry.example:5000",
+    repository="library/eagle",
+    digest=digest_of(b"blob"),
+    authorization="Bearer secret",
+    node_id=NodeId("0" * 32),
+    request_id="r-4",
+)
+CHECK_REPLY = CheckReply(size=1 << 33, age_ms=7, stale=True, limited=True)
 REPLIES: tuple[FetchReply, ...] = (
     LayoutEvent(size=1 << 33, version=1, swarm_port=61007),
     BeatEvent(received=0),
@@ -98,16 +134,43 @@ class Handler:
             raise
 
 
+class Desk:
+    """Answers questions for registries, then fails or hangs if it is told to."""
+
+    def __init__(self, *, error: EagleError | None = None, hang: bool = False) -> None:
+        self._error = error
+        self._hang = hang
+        self.asked: list[ManifestRequest | CheckRequest] = []
+
+    async def manifest(self, request: ManifestRequest) -> ManifestReply:
+        await self._take(request)
+        return MANIFEST_REPLY
+
+    async def check(self, request: CheckRequest) -> CheckReply:
+        await self._take(request)
+        return CHECK_REPLY
+
+    async def _take(self, request: ManifestRequest | CheckRequest) -> None:
+        self.asked.append(request)
+        if self._hang:
+            await asyncio.Event().wait()
+        if self._error is not None:
+            raise self._error
+
+
 @asynccontextmanager
 async def serving(
     handler: MetaInfoHandler,
     *,
+    desk: RegistryHandler | None = None,
     port: int = 0,
     credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[Address]:
     """A gRPC server on loopback with the handler behind it."""
     server = grpc.aio.server(options=SERVER_OPTIONS)
     add_metainfo_service(server, handler)
+    if desk is not None:
+        add_registry_service(server, desk)
     where = f"127.0.0.1:{port}"
     if credentials is None:
         bound = server.add_insecure_port(where)

@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,7 +22,18 @@ from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.descriptors import file_descriptor
 from eagle_node.metainfo.messages import LayoutEvent, SegmentEvent
 from eagle_node.runtime.sockets import Address
-from tests.unit.metainfo.examples import PREFETCH_REQUEST, REPLIES, REQUEST, Handler, serving
+from tests.unit.metainfo.examples import (
+    CHECK_REPLY,
+    CHECK_REQUEST,
+    MANIFEST_REPLY,
+    MANIFEST_REQUEST,
+    PREFETCH_REQUEST,
+    REPLIES,
+    REQUEST,
+    Desk,
+    Handler,
+    serving,
+)
 
 _ROOM = Path(eagle_node.metainfo.__file__).parent
 
@@ -114,6 +126,24 @@ async def test_generated_clients_are_answered(generated: tuple[ModuleType, Modul
     ]
     assert events[0].layout.size == 1 << 33
     assert events[2].segment.layer == b"d4:infodee"
+
+
+async def test_generated_clients_ask_registries(
+    generated: tuple[ModuleType, ModuleType],
+) -> None:
+    """Questions and answers are the same in both languages."""
+    messages, stubs = generated
+    desk = Desk()
+    async with (
+        serving(Handler(), desk=desk) as seeder,
+        grpc.aio.insecure_channel(str(seeder)) as channel,
+    ):
+        stub = stubs.RegistryStub(channel)
+        manifest = await stub.Manifest(messages.ManifestRequest(**asdict(MANIFEST_REQUEST)))
+        check = await stub.Check(messages.CheckRequest(**asdict(CHECK_REQUEST)))
+    assert desk.asked == [MANIFEST_REQUEST, CHECK_REQUEST]
+    assert manifest == messages.ManifestReply(sized=True, **asdict(MANIFEST_REPLY))
+    assert check == messages.CheckReply(sized=True, **asdict(CHECK_REPLY))
 
 
 async def test_generated_servers_are_understood(generated: tuple[ModuleType, ModuleType]) -> None:

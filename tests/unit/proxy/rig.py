@@ -18,12 +18,13 @@ from eagle_node.blobs.reader import BlobReader
 from eagle_node.config.tree import CacheConfig, ProxyConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.blobs import BlobHandler
-from eagle_node.proxy.manifest_store import ManifestStore
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
 from eagle_node.proxy.server import Proxy
 from eagle_node.registry.access import Access, AccessMemory
+from eagle_node.registry.manifest_store import ManifestStore
+from eagle_node.registry.manifests import Manifests
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address, bound_address, listen_tcp
 from eagle_node.trust.local_ca_file import LocalCaFile
@@ -115,7 +116,8 @@ async def proxying(
                 listener,
                 blobs=BlobHandler(opener, Access(client, memory), metrics),
                 manifests=ManifestHandler(
-                    client, await enter(ManifestStore(directory / "m.sqlite")), memory, metrics
+                    Manifests(client, await enter(ManifestStore(directory / "m.sqlite")), memory),
+                    metrics,
                 ),
                 passing=Passing(client, metrics),
                 rules=Rules(config),

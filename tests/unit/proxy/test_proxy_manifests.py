@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from eagle_node.base.digest import digest_of
-from eagle_node.proxy.manifest_store import ManifestStore, StoredManifest
+from eagle_node.registry.manifest_store import ManifestStore, StoredManifest
 from eagle_node.registry.names import Repository
 from tests.integration.registry.origin import NAME
 from tests.unit.proxy.rig import Rig, oci_code, proxying
@@ -118,16 +118,34 @@ async def test_requests_for_the_same_tag_at_the_same_time_are_one(
 async def test_what_was_seen_is_served_stale_while_the_origin_is_down(
     tmp_path: Path, registry: Registry, reference: str
 ) -> None:
-    """To who was allowed to see it, and marked as such."""
+    """To who was allowed to see it, marked as such; to nobody else."""
     async with proxying(tmp_path, registry) as proxy:
-        assert await get(proxy, "latest") == (200, BODY)
+        assert await get(proxy, "latest", Authorization="Basic right") == (200, BODY)
         registry.down = True
-        async with proxy.client.get(proxy.manifest("latest")) as answer:
+        shown = {"Authorization": "Basic right"}
+        async with proxy.client.get(proxy.manifest("latest"), headers=shown) as answer:
             assert (answer.status, await answer.read()) == (200, BODY)
             assert answer.headers["Warning"].startswith("110")
-        status, body = await get(proxy, "latest", Authorization="Basic other")
-        assert (status, oci_code(body)) == (502, "UNAVAILABLE")
-        assert (await get(proxy, reference))[0] == 200
+            assert answer.headers["Age"].isdecimal()
+        for others in ({}, {"Authorization": "Basic other"}):
+            status, body = await get(proxy, reference, **others)
+            assert (status, oci_code(body)) == (502, "UNAVAILABLE")
+        assert (await get(proxy, reference, **shown))[0] == 200
+
+
+async def test_what_was_public_is_served_stale_to_everybody(proxy: Rig, registry: Registry) -> None:
+    """Who shows credentials could have shown none."""
+    assert await get(proxy, "latest") == (200, BODY)
+    registry.down = True
+    for reader in ({}, {"Authorization": "Basic other"}):
+        assert await get(proxy, "latest", **reader) == (200, BODY)
+
+
+async def test_a_client_can_have_the_registry_asked(proxy: Rig) -> None:
+    """``Cache-Control: no-cache`` leaves what is remembered aside."""
+    assert await get(proxy, DIGEST) == (200, BODY)
+    assert await get(proxy, DIGEST, Cache_Control="no-cache") == (200, BODY)
+    assert len(proxy.origin.seen) == 2
 
 
 async def test_an_unknown_manifest_is_a_404(proxy: Rig) -> None:

@@ -100,7 +100,9 @@ async def test_while_the_origin_cannot_say_its_last_yes_counts(
     await scene.access.check(BLOB, None)
     scene.origin.answer = trouble
     scene.now += 301
-    assert await scene.access.check(BLOB, None) == Grant(size=4, stale=True)
+    limited = isinstance(trouble, Denied)
+    grant = await scene.access.check(BLOB, None)
+    assert grant == Grant(size=4, age_s=301.0, stale=True, limited=limited)
     scene.now += 3299
     with pytest.raises(type(trouble)):
         await scene.access.check(BLOB, None)
@@ -112,6 +114,47 @@ async def test_nobody_gets_a_stale_grant_on_anothers_yes(scene: Scene) -> None:
     scene.origin.answer = DOWN
     with pytest.raises(Unavailable):
         await scene.access.check(BLOB, "Bearer b")
+
+
+async def test_what_anybody_could_read_is_everybodys_while_the_origin_is_down(
+    scene: Scene,
+) -> None:
+    """Who shows credentials could have shown none."""
+    await scene.access.check(BLOB, None)
+    scene.origin.answer = DOWN
+    assert (await scene.access.check(BLOB, "Bearer b")).stale
+
+
+async def test_a_word_from_elsewhere_counts_from_when_it_was_said(scene: Scene) -> None:
+    """However many hands it has gone through, a yes ends after the same time."""
+    scene.origin.answer = BlobInfo(size=4, age_s=299.0)
+    assert (await scene.access.check(BLOB, None)).age_s == 299.0
+    scene.now += 2
+    await scene.access.check(BLOB, None)
+    assert len(scene.origin.asked) == 2
+
+
+async def test_a_fetch_under_way_answers_for_its_own_reader(scene: Scene) -> None:
+    """Who checks the same right waits for it and is not asked for; anybody else is."""
+    opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    hurried = asyncio.Event()
+    scene.access.prove(BLOB, "Bearer a", opened, hurried.set)
+    waiting = asyncio.create_task(scene.access.check(BLOB, "Bearer a"))
+    await hurried.wait()
+    await scene.access.check(BLOB, "Bearer b")
+    opened.set_result(None)
+    assert not (await waiting).stale
+    assert scene.origin.asked == [(BLOB, "Bearer b")]
+
+
+async def test_a_fetch_that_fails_proves_nothing(scene: Scene) -> None:
+    """Then the origin is asked."""
+    opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    scene.access.prove(BLOB, None, opened, lambda: None)
+    waiting = asyncio.create_task(scene.access.check(BLOB, None))
+    opened.set_exception(DOWN)
+    await waiting
+    assert scene.origin.asked == [(BLOB, None)]
 
 
 async def test_a_no_ends_the_yes_for_good(scene: Scene) -> None:

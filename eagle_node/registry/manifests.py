@@ -1,0 +1,162 @@
+"""Manifests for readers: the registry decides, what it said is remembered."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from eagle_node.base.digest import Digest, digest_of, parse_digest
+from eagle_node.base.errors import Denied, EagleError, Unavailable, WrongContent
+from eagle_node.registry.access import AccessKey, AccessMemory, Grant
+from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
+from eagle_node.registry.manifest_store import ManifestStore, StoredManifest
+from eagle_node.registry.names import BlobRef
+from eagle_node.runtime.clock import Clock, monotonic
+from eagle_node.runtime.singleflight import SingleFlight
+
+_MOST_RECENT = 1024
+"""Answers that are remembered for a moment; each is a manifest of a few KiB."""
+
+
+class ManifestSource(Protocol):
+    """The part of `Upstream` that `Manifests` needs, or who asks it in this node's stead."""
+
+    async def manifest(self, asked: ManifestQuestion) -> ManifestAnswer:
+        """The answer for a reader who may have it; raises `Denied` or `Unavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    until: float
+    outcome: ManifestAnswer | Denied
+
+
+class Manifests:
+    """Answers for manifests, each asked for once however many ask for it at the time.
+
+    By digest: from the store once the registry has said yes to this reader, for as long as that is
+    remembered. By tag: from the source each time, or from its last answer to this reader for
+    ``tag_ttl_s``, a refusal likewise. While the source cannot answer, or limits our rate, what was
+    last said to this reader counts within the memory's stale limit.
+    """
+
+    def __init__(
+        self,
+        source: ManifestSource,
+        store: ManifestStore,
+        memory: AccessMemory,
+        *,
+        tag_ttl_s: float = 0.0,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._memory = memory
+        self._tag_ttl_s = tag_ttl_s
+        self._clock = clock
+        self._recent: OrderedDict[AccessKey, _Recent] = OrderedDict()
+        self._asking: SingleFlight[AccessKey, ManifestAnswer] = SingleFlight("manifest")
+
+    async def get(self, asked: ManifestQuestion) -> ManifestAnswer:
+        """The manifest; raises `Denied`, `Unavailable`, or `WrongContent` for another digest's."""
+        if asked.is_digest and not asked.fresh:
+            grant = self._memory.recall(self._right(asked, parse_digest(asked.reference)))
+            kept = await self._kept(parse_digest(asked.reference), grant)
+            if kept is not None:
+                return kept
+        key = self._key(asked)
+        if not asked.fresh and (recent := self._recall(key)) is not None:
+            return recent
+        return await self._asking.run(key, lambda: self._ask(key, asked))
+
+    async def _ask(self, key: AccessKey, asked: ManifestQuestion) -> ManifestAnswer:
+        try:
+            answer = await self._source.manifest(asked)
+        except (Unavailable, Denied) as error:
+            if isinstance(error, Denied) and error.status != 429:
+                self._note(key, error)
+                raise
+            return await self._stale(asked, error)
+        _verify(asked, answer)
+        await self._keep(asked, answer)
+        if not answer.stale:
+            self._note(key, answer)
+        return answer
+
+    async def _keep(self, asked: ManifestQuestion, answer: ManifestAnswer) -> None:
+        if answer.digest is None:
+            return
+        if answer.body:
+            await self._store.put(
+                StoredManifest(digest=answer.digest, media_type=answer.media_type, body=answer.body)
+            )
+        self._memory.remember_yes(self._right(asked, answer.digest), age_s=answer.age_s)
+        if not asked.is_digest:
+            await self._store.tag(asked.repository, asked.reference, answer.digest)
+
+    async def _stale(self, asked: ManifestQuestion, error: EagleError) -> ManifestAnswer:
+        """What the registry said before it went away; its failure when there is nothing."""
+        digest: Digest | None
+        if asked.is_digest:
+            digest = parse_digest(asked.reference)
+        else:
+            digest = await self._store.tagged(asked.repository, asked.reference)
+        if digest is None:
+            raise error
+        grant = self._memory.recall_stale(BlobRef(asked.repository, digest), asked.authorization)
+        kept = await self._kept(digest, grant)
+        if kept is None:
+            raise error
+        return replace(kept, stale=True, limited=isinstance(error, Denied))
+
+    async def _kept(self, digest: Digest, grant: Grant | None) -> ManifestAnswer | None:
+        stored = await self._store.get(digest) if grant is not None else None
+        if grant is None or stored is None:
+            return None
+        return ManifestAnswer(
+            digest=digest,
+            media_type=stored.media_type,
+            size=len(stored.body),
+            body=stored.body,
+            age_s=grant.age_s,
+            kept=True,
+        )
+
+    def _recall(self, key: AccessKey) -> ManifestAnswer | None:
+        recent = self._recent.get(key)
+        if recent is None or recent.until <= self._clock():
+            return None
+        if isinstance(recent.outcome, Denied):
+            raise recent.outcome.copy()
+        age_s = self._tag_ttl_s - (recent.until - self._clock())
+        return replace(recent.outcome, age_s=recent.outcome.age_s + age_s)
+
+    def _note(self, key: AccessKey, outcome: ManifestAnswer | Denied) -> None:
+        if self._tag_ttl_s <= 0:
+            return
+        now = self._clock()
+        kept = outcome.copy() if isinstance(outcome, Denied) else outcome
+        self._recent[key] = _Recent(now + self._tag_ttl_s, kept)
+        self._recent.move_to_end(key)
+        while len(self._recent) > _MOST_RECENT or next(iter(self._recent.values())).until <= now:
+            self._recent.popitem(last=False)
+
+    def _key(self, asked: ManifestQuestion) -> AccessKey:
+        where = (asked.repository.registry, asked.repository.name, asked.reference)
+        how = (asked.method, str(asked.fresh), *asked.accept)
+        return self._memory.fingerprint(*where, *how, authorization=asked.authorization)
+
+    def _right(self, asked: ManifestQuestion, digest: Digest) -> AccessKey:
+        return self._memory.key(BlobRef(asked.repository, digest), asked.authorization)
+
+
+def _verify(asked: ManifestQuestion, answer: ManifestAnswer) -> None:
+    """Whoever gave the answer: its body has its digest, and that is the one asked for."""
+    named = parse_digest(asked.reference) if asked.is_digest else answer.digest
+    found = digest_of(answer.body) if answer.body else answer.digest
+    if asked.method != "HEAD" and not answer.body:
+        raise Unavailable(f"an empty answer for manifest {asked}")
+    if found != answer.digest or (named is not None and found not in (named, None)):
+        raise WrongContent(f"manifest {asked} came as {found} when {named} was expected")

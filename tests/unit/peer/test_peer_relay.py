@@ -1,0 +1,174 @@
+"""Who asks a registry for a node: a seeder's desk, or the node itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from eagle_node.base.digest import digest_of
+from eagle_node.base.errors import Denied, EagleError, Unavailable
+from eagle_node.metrics.instruments import Metrics, by_label
+from eagle_node.peer.relay import Relay
+from eagle_node.registry.docker_config import Credential, basic
+from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
+from eagle_node.registry.names import BlobRef, Repository, Tag
+from eagle_node.registry.upstream import BlobInfo
+from eagle_node.runtime.sockets import Address
+
+REPOSITORY = Repository("r.test", "team/app")
+BODY = b"{}"
+BLOB = BlobRef(REPOSITORY, digest_of(BODY))
+SEEDERS = [Address("127.0.0.1", port) for port in (1, 2, 3)]
+YES = BlobInfo(size=1)
+OLD = BlobInfo(size=2, age_s=9.0, stale=True)
+OWN = basic("node", "own")
+DOWN = Unavailable("down")
+
+
+def no(status: int) -> Denied:
+    """A refusal."""
+    return Denied("no", status=status, code="X", retry_after="9")
+
+
+class Desk:
+    """Somebody who answers as told to, and notes which readers he was asked for."""
+
+    def __init__(self, answer: BlobInfo | EagleError) -> None:
+        self.answer = answer
+        self.own: Credential | None = None
+        self.readers: list[str | None] = []
+
+    async def check_blob(self, _: BlobRef, authorization: str | None) -> BlobInfo:
+        self.readers.append(authorization)
+        if isinstance(self.answer, EagleError):
+            raise self.answer
+        return self.answer
+
+    async def manifest(self, asked: ManifestQuestion) -> ManifestAnswer:
+        info = await self.check_blob(BLOB, asked.authorization)
+        return ManifestAnswer(digest=BLOB.digest, media_type="", size=info.size, stale=info.stale)
+
+    async def own_credential(self, registry: str) -> Credential | None:
+        assert registry == REPOSITORY.registry
+        return self.own
+
+
+class Scene:
+    """A node, the registry, and a desk at each of three seeders."""
+
+    def __init__(self, *, private: bool = False, tags: bool = True) -> None:
+        self.registry = Desk(BlobInfo(size=0))
+        self.desks = {seeder: Desk(YES) for seeder in SEEDERS}
+        self.first, self.second, self.third = self.desks.values()
+        self.metrics = Metrics()
+        self.keys: list[str] = []
+        self.relay = Relay(
+            self.registry,
+            order=self._order,
+            desk_at=self.desks.get,
+            private=private,
+            tags=tags,
+            metrics=self.metrics,
+        )
+
+    def _order(self, key: str) -> list[Address]:
+        self.keys.append(key)
+        return SEEDERS
+
+
+async def test_the_owner_of_the_repository_is_asked() -> None:
+    """It alone, and not the registry."""
+    scene = Scene()
+    assert await scene.relay.check_blob(BLOB, None) == YES
+    assert scene.keys == ["r.test/team/app"]
+    assert scene.first.readers == [None]
+    assert not scene.second.readers + scene.registry.readers
+
+
+async def test_a_stand_in_is_asked_then_the_registry() -> None:
+    """A node whose seeders are all gone is as well off as one without."""
+    scene = Scene()
+    scene.first.answer = DOWN
+    assert await scene.relay.check_blob(BLOB, None) == YES
+    scene.second.answer = DOWN
+    assert await scene.relay.check_blob(BLOB, None) == BlobInfo(size=0)
+    assert (len(scene.first.readers), len(scene.second.readers)) == (2, 2)
+    assert scene.third.readers == []
+    assert by_label(scene.metrics.relays) == {"failed": 3, "answered": 1}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429])
+async def test_a_refusal_is_final(status: int) -> None:
+    """It is the registry's word; asking it once more would be no gain."""
+    scene = Scene()
+    scene.first.answer = no(status)
+    with pytest.raises(Denied):
+        await scene.relay.check_blob(BLOB, None)
+    assert not scene.second.readers + scene.registry.readers
+
+
+async def test_an_old_word_counts_when_there_is_no_newer_one() -> None:
+    """A seeder may be cut off from the registry alone; so the node tries."""
+    scene = Scene()
+    scene.first.answer = OLD
+    assert await scene.relay.check_blob(BLOB, None) == YES
+    scene.second.answer = OLD
+    assert await scene.relay.check_blob(BLOB, None) == BlobInfo(size=0)
+    for trouble in (DOWN, no(429)):
+        scene.registry.answer = trouble
+        assert await scene.relay.check_blob(BLOB, None) == OLD
+    scene.registry.answer = no(403)
+    with pytest.raises(Denied):
+        await scene.relay.check_blob(BLOB, None)
+
+
+async def test_a_registry_that_says_to_wait_is_not_asked_by_others() -> None:
+    """The old word is taken at once."""
+    scene = Scene()
+    scene.first.answer = BlobInfo(size=2, stale=True, limited=True)
+    assert (await scene.relay.check_blob(BLOB, None)).limited
+    assert not scene.second.readers + scene.registry.readers
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_credentials_leave_the_node_over_tls_only(private: bool) -> None:
+    """Without a cluster key the registry is asked by the node itself."""
+    scene = Scene(private=private)
+    await scene.relay.check_blob(BLOB, "Bearer a")
+    assert scene.first.readers == (["Bearer a"] if private else [])
+    assert scene.registry.readers == ([] if private else ["Bearer a"])
+
+
+@pytest.mark.parametrize(
+    ("own", "private", "desk", "registry"),
+    [
+        (OWN, True, [OWN.authorization], []),
+        (OWN, False, [], [None]),
+        (Credential(identity_token="t"), True, [], [None]),
+    ],
+)
+async def test_the_nodes_own_credentials_are_like_a_clients(
+    own: Credential, private: bool, desk: list[str | None], registry: list[str | None]
+) -> None:
+    """Name and password over TLS; an identity token never leaves, and nobody reads as anybody."""
+    scene = Scene(private=private)
+    scene.registry.own = own
+    await scene.relay.check_blob(BLOB, None)
+    assert (scene.first.readers, scene.registry.readers) == (desk, registry)
+
+
+async def test_tags_can_be_kept_to_the_node() -> None:
+    """Digests still go through the seeder: they prove themselves."""
+    scene = Scene(tags=False)
+    asked = ManifestQuestion(repository=REPOSITORY, reference=Tag("latest"), method="GET")
+    await scene.relay.manifest(asked)
+    assert (scene.first.readers, scene.registry.readers) == ([], [None])
+    by_digest = ManifestQuestion(repository=REPOSITORY, reference=BLOB.digest, method="GET")
+    await scene.relay.manifest(by_digest)
+    assert (scene.first.readers, scene.registry.readers) == ([None], [None])
+
+
+async def test_a_blob_at_a_place_of_its_own_is_the_nodes_to_ask_for() -> None:
+    """Desks know repositories only."""
+    scene = Scene()
+    await scene.relay.check_blob(BlobRef(REPOSITORY, BLOB.digest, "/files/x"), None)
+    assert scene.first.readers == []
