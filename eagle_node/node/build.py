@@ -63,7 +63,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(_close_unstarted, parts)
     stack.enter_context(log_events(parts.events))
     await stack.enter_async_context(parts.upstream)
-    if parts.has(Role.PROXY, Role.SEEDER):
+    if parts.runs(Role.PROXY) or parts.runs(Role.SEEDER):
         await stack.enter_async_context(parts.manifests)
     await stack.enter_async_context(parts.cache)
     await stack.enter_async_context(parts.swarm)
