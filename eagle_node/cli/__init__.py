@@ -5,7 +5,8 @@
 ``run``            a node until a signal stops it; ``logs`` its lines
 ``status``         one screen about a running node
 ``keys``           the cluster key file
-``mirror``         container runtimes' configuration; ``mirror_arguments`` is its part
+``mirror``         container runtimes' configuration, with ``mirror_arguments`` and ``mirror_check``
+``findings``       what checks have found, as a screen or a document
 ``demo``           three nodes and a registry on this machine; ``demo_registry``, ``demo_image``,
                    ``demo_node`` and ``demo_report`` are its parts
 

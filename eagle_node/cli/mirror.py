@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import difflib
 import json
 import os
@@ -39,8 +40,12 @@ def mirror(arguments: argparse.Namespace) -> Exit:
             record, _ = read_record(files)
             plan = uninstall(files, runtimes, record)
             return _carry_out(arguments, files, plan, runtimes, record, wanted)
-        case _:
+        case "show":
             return _show(arguments, [show(files, each, wanted) for each in runtimes])
+        case _:
+            from eagle_node.cli.mirror_check import run_check
+
+            return asyncio.run(run_check(files, runtimes, wanted, as_json=arguments.json))
 
 
 def _runtimes(given: Sequence[str] | None, files: HostFiles) -> list[Runtime]:
@@ -100,6 +105,8 @@ def _carry_out(
         print(f"note: {note}")
     for runtime, command in (plan.activations or {}).items():
         print(f"{runtime} reads this once you run: {command}")
+    if installs and plan.needed and not arguments.dry_run:
+        print("prove it with: eagle-node mirror check")
     return Exit.OK
 
 

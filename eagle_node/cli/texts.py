@@ -132,6 +132,7 @@ examples:
   eagle-node mirror install --dry-run       what would change, as a diff
   eagle-node mirror install                 every runtime of this host, every registry it can
   eagle-node mirror install --runtime containerd --registry ghcr.io --registry registry.example:5000
+  eagle-node mirror check                   prove with a real pull that the node is asked
   eagle-node mirror uninstall
 
 {EXIT_CODES}""",
@@ -155,6 +156,13 @@ Give every file back as it was; where others have changed it since, take just ou
     "show": Text(
         summary="what the runtimes' files say",
         description="Show which registries' pulls ask the node first, and which file says so.\n",
+    ),
+    "check": Text(
+        summary="prove that pulls pass the node",
+        description="""\
+Have each runtime pull a tiny image that only the node has, and ask the node whether it was asked.
+Each finding comes with its remedy; status 1 when pulls do not pass the node.
+""",
     ),
 }
 """What `MIRROR` can do, by name."""

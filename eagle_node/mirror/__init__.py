@@ -11,6 +11,9 @@
     apply       writes a plan: all of it or nothing, each file in one step
     runtimes    which runtimes a host has
     show        what a system's files say about us
+    check       findings about a host's runtimes, each with its remedy: by their files, by when they
+                were started, and by a pull of the check image, which only a node serves
+    pull, cri   have a runtime pull an image
 
 Nothing is written that cannot be read back as meant: each new text is parsed and compared with the
 old one's meaning plus ours. What others wrote keeps its bytes. The registry itself always stays the

@@ -8,6 +8,7 @@ registry, since these clients send no ``ns``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,9 @@ _VENDOR = (
 )
 """Read first by newer clients; packages own them."""
 _SYSTEM = ("/etc/containers/registries.conf", f"{DIRECTORY}/*.conf")
+
+
+_HOST_PORT = re.compile(r"([^:/\[\]]+):(\d+)(?=/|\Z)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,20 @@ def places(files: Files) -> Sequence[str]:
     return [path for pattern in _SYSTEM for path in files.glob(pattern)]
 
 
+def mirror_location(mirror: Mirror, location: str) -> str:
+    """Where the node serves what is at ``location``; `MirrorError` when that cannot be written.
+
+    No element of an image's name may hold a colon (containers/image refuses the whole pull then),
+    so ``host:port`` is ``host__port`` in the node's paths.
+    """
+    if location.startswith("["):
+        raise MirrorError(
+            f"{location}: a mirror of podman, skopeo, buildah and CRI-O cannot name an IPv6 "
+            "address; give the registry a host name"
+        )
+    return _location_at_node(mirror, location)
+
+
 def mirrored(files: Files, mirror: Mirror) -> Mapping[str, str]:
     """Registries whose pulls ask the node first, and the file that says so."""
     found: dict[str, str] = {}
@@ -85,7 +103,7 @@ def mirrored(files: Files, mirror: Mirror) -> Mapping[str, str]:
                 prefix = _prefix(table)
                 found.pop(prefix, None)
                 mirrors = [each.get("location", "") for each in table.get("mirror", [])]
-                if f"{mirror.address}/{_location(table)}" in mirrors:
+                if _location_at_node(mirror, _location(table)) in mirrors:
                     found[prefix] = path
     return found
 
@@ -129,12 +147,17 @@ def _location(table: dict[str, Any]) -> str:
     return str(table.get("location") or table.get("prefix", ""))
 
 
+def _location_at_node(mirror: Mirror, location: str) -> str:
+    path = _HOST_PORT.sub(r"\1__\2", location, count=1)
+    return f"{mirror.address}/{path}"
+
+
 def _with_mirror(base: bytes, table: _Table, mirror: Mirror) -> bytes:
     """Somebody's file with the node as the first mirror of one of its registries."""
     document = toml_text.parse(base, table.path)
     tables = _tables(document, table.path)
     theirs = tables[table.number]
-    address = f"{mirror.address}/{table.location}"
+    address = mirror_location(mirror, table.location)
     mirrors = theirs.get("mirror", [])
     if address in [each.get("location") for each in mirrors]:
         return base
@@ -186,7 +209,7 @@ def _with_tables(base: bytes | None, registries: Sequence[str], mirror: Mirror) 
     body = []
     for registry in registries:
         body += ["[[registry]]", f'prefix = "{registry}"', f'location = "{registry}"']
-        body += _mirror_lines(f"{mirror.address}/{registry}", mirror)
+        body += _mirror_lines(mirror_location(mirror, registry), mirror)
     if base is None:
         return toml_text.new_file(body)
     text = base.decode()

@@ -15,6 +15,7 @@ from eagle_node.base.errors import EagleError
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.blobs import BlobHandler
+from eagle_node.proxy.check import CheckAnswers
 from eagle_node.proxy.connect import Connects
 from eagle_node.proxy.forward import Forward
 from eagle_node.proxy.front import Front
@@ -65,6 +66,7 @@ class Proxy:
         self._passing = passing
         self._forward = Forward(blobs, manifests, passing, rules)
         self._metrics = metrics
+        self._check = CheckAnswers()
         self._connects = Connects(Intercepts(config), ca, metrics)
         self._waiting: set[Front] = set()
         self._resources = AsyncExitStack()
@@ -117,7 +119,7 @@ class Proxy:
                     default_registry=self._config.default_registry,
                 )
                 kind = type(route).__name__.removesuffix("Route").lower()
-                response = await self._mirror(request, route)
+                response = self._check.answer(request, route) or await self._mirror(request, route)
             status = response.status
             return response
         except EagleError as error:

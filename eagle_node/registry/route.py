@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from eagle_node.registry.names import (
 
 MAX_PATH = 2048
 """Characters of a request path: a name of 255, a digest, an upload session, and room."""
+
+_PORT_IN_PATH = re.compile(r"(localhost|[^_]*\.[^_]*)__([0-9]{1,5})\Z")
+"""``host__port``: no element of an image's name holds a colon, and no host a ``_``."""
 
 _READ = frozenset({"GET", "HEAD"})
 
@@ -134,10 +138,11 @@ def parse_route(
     """The route of a request whose path, still percent-encoded, is ``raw_path``.
 
     The registry is ``?ns=`` (containerd); else the first path element, when it looks like a host
-    (holds ``.`` or ``:``, or is ``localhost``) and more of the name follows (podman); else
-    ``default_registry``. Docker Hub's one-element names get their ``library/``. Raises `BadName`
-    for what no registry serves, and `BadDigest` for a malformed digest. No registry's names need
-    percent-encoding, so it is refused rather than decoded: nothing can hide behind it.
+    (holds ``.`` or ``:``, or is ``localhost``; ``host__port`` is ``host:port``) and more of the
+    name follows (podman); else ``default_registry``. Docker Hub's one-element names get their
+    ``library/``. Raises `BadName` for what no registry serves, and `BadDigest` for a malformed
+    digest. No registry's names need percent-encoding, so it is refused rather than decoded: nothing
+    can hide behind it.
     """
     path = raw_path.partition("?")[0]
     elements = _elements(path)
@@ -170,7 +175,7 @@ def _endpoint(elements: list[str], named: str | None, default: str) -> Route:
             return Ping(named or default)
         case ["_catalog"]:
             return CatalogRoute(named or default)
-        case [host, "_catalog"] if named is None and _looks_like_host(host):
+        case [first, "_catalog"] if named is None and (host := _host(first)) is not None:
             return CatalogRoute(parse_registry(host))
         case [*name, "manifests", reference]:
             return ManifestRoute(_repository(name, named, default), parse_reference(reference))
@@ -189,15 +194,18 @@ def _endpoint(elements: list[str], named: str | None, default: str) -> Route:
 
 def _repository(elements: list[str], named: str | None, default: str) -> Repository:
     registry = named or default
-    if named is None and len(elements) > 1 and _looks_like_host(elements[0]):
-        registry, elements = parse_registry(elements[0]), elements[1:]
+    if named is None and len(elements) > 1 and (host := _host(elements[0])) is not None:
+        registry, elements = parse_registry(host), elements[1:]
     if registry == DOCKER_HUB and len(elements) == 1:
         elements = ["library", *elements]
     return Repository(registry, parse_repository_name("/".join(elements)))
 
 
-def _looks_like_host(element: str) -> bool:
-    return "." in element or ":" in element or element == "localhost"
+def _host(element: str) -> str | None:
+    """The registry that a path's first element names, None: it is part of a repository's name."""
+    if match := _PORT_IN_PATH.match(element):
+        return f"{match[1]}:{match[2]}"
+    return element if "." in element or ":" in element or element == "localhost" else None
 
 
 def _session(text: str) -> str:

@@ -16,8 +16,8 @@ from tests.support.registry import TlsFiles
 VALIDITY = datetime.timedelta(days=2)
 
 
-def issue(directory: Path, address: str = "127.0.0.1") -> TlsFiles:
-    """A fresh authority in ``directory`` and a server certificate for ``address`` signed by it."""
+def issue(directory: Path, address: str = "127.0.0.1", *names: str) -> TlsFiles:
+    """A fresh authority in ``directory``, and a certificate by it for an address and host names."""
     directory.mkdir(parents=True, exist_ok=True)
     root_key = ec.generate_private_key(ec.SECP256R1())
     root_name = _name("test authority")
@@ -27,7 +27,9 @@ def issue(directory: Path, address: str = "127.0.0.1") -> TlsFiles:
         .sign(root_key, hashes.SHA256())
     )
     key = ec.generate_private_key(ec.SECP256R1())
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+    alternative = x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address(address)), *map(x509.DNSName, names)]
+    )
     certificate = (
         _builder(_name(address), root_name, key)
         .add_extension(alternative, critical=False)

@@ -37,9 +37,9 @@ def test_unconfigured_registries_get_a_file_of_ours() -> None:
         {
             "prefix": name,
             "location": name,
-            "mirror": [{"location": f"{NODE}/{name}", "insecure": True}],
+            "mirror": [{"location": f"{NODE}/{path}", "insecure": True}],
         }
-        for name in ("ghcr.io", "r.example:5000")
+        for name, path in (("ghcr.io", "ghcr.io"), ("r.example:5000", "r.example__5000"))
     ]
     assert plan.activations == {}
     assert planned({}, runtime=Runtime.CRIO).activations == {Runtime.CRIO: registries.RELOAD}
@@ -99,6 +99,12 @@ def test_parts_with_tables_of_their_own_are_told_of() -> None:
     """The longest prefix counts, so such images would silently go another way."""
     text = '[[registry]]\nprefix = "docker.io/team"\nlocation = "r.example/team"\n'
     assert any("add --registry docker.io/team" in note for note in planned({MAIN: text}).notes)
+
+
+def test_an_ipv6_registry_is_refused() -> None:
+    """A mirror's path that is no image name would break the pull, the fallback included."""
+    with pytest.raises(MirrorError, match="cannot name an IPv6 address"):
+        planned({}, "[::1]:5000")
 
 
 @pytest.mark.parametrize(

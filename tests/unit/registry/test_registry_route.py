@@ -73,6 +73,21 @@ def test_a_host_in_front_of_the_name_is_the_registry(host: str) -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["r.example", "localhost", "127.0.0.1"])
+def test_two_underscores_before_a_port_are_a_colon(host: str) -> None:
+    """podman refuses a mirror whose path holds a colon."""
+    assert route(f"/v2/{host}__5000/team/app/manifests/v1") == ManifestRoute(
+        Repository(f"{host}:5000", "team/app"), Tag("v1")
+    )
+
+
+def test_two_underscores_in_a_name_are_a_name() -> None:
+    """Without a host before them they belong to the repository."""
+    assert route("/v2/team__5000/app/manifests/v1") == ManifestRoute(
+        Repository("docker.io", "team__5000/app"), Tag("v1")
+    )
+
+
 def test_a_host_alone_is_a_name() -> None:
     """Something must follow the registry, or else it is the repository."""
     assert route("/v2/my.app/manifests/v1") == ManifestRoute(
