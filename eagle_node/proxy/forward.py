@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 from yarl import URL
 
+from eagle_node.base.errors import Unavailable
 from eagle_node.proxy.blobs import BlobHandler, PassOn
 from eagle_node.proxy.intercept import Opened
 from eagle_node.proxy.manifests import ManifestHandler
@@ -46,7 +47,11 @@ class Forward:
     ) -> web.StreamResponse:
         match route:
             case BlobRoute(blob) if request.method == hdrs.METH_HEAD:
-                return await self._blobs.head(request, blob)
+                try:
+                    # A no must not be remembered: who pushes asks, then uploads, then may pull.
+                    return await pass_on(request)
+                except Unavailable:
+                    return await self._blobs.head(request, blob)
             case BlobRoute(blob):
                 return await self._blobs.get(request, blob, pass_on)
             case ManifestRoute():

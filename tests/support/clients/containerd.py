@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -29,11 +29,14 @@ CONTENT = "io.containerd.content.v1.content"
 class Containerd:
     """A running containerd."""
 
-    def __init__(self, directory: Path, socket: Path, namespace: str | None) -> None:
+    def __init__(
+        self, directory: Path, socket: Path, namespace: str | None, env: Mapping[str, str]
+    ) -> None:
         self._socket = socket
         self._hosts = directory / "hosts"
         self._store = directory / "root" / CONTENT
         self._namespace = namespace
+        self._env = env
 
     async def is_up(self) -> bool:
         """Whether it answers."""
@@ -43,10 +46,10 @@ class Containerd:
             return False
         return True
 
-    async def pull(self, reference: str) -> str:
+    async def pull(self, reference: str, *, user: str = "") -> str:
         """Pull and unpack; the digest of the manifest."""
         pull = ["images", "pull", "--hosts-dir", str(self._hosts), "--snapshotter", SNAPSHOTTER]
-        await self._ctr(*pull, reference)
+        await self._ctr(*pull, *(["--user", user] if user else []), reference)
         for line in (await self._ctr("images", "ls", f"name=={reference}")).splitlines()[1:]:
             return line.split()[2]
         raise CommandFailed(f"containerd does not list {reference} after pulling it")
@@ -79,30 +82,34 @@ class Containerd:
 
     async def _ctr(self, *arguments: str, timeout: float = 300) -> str:
         argv = ["ctr", "--address", str(self._socket), *arguments]
-        done = await run(argv, namespace=self._namespace, env=OFFLINE, timeout=timeout)
+        done = await run(argv, namespace=self._namespace, env=self._env, timeout=timeout)
         return done.stdout
 
 
 @asynccontextmanager
 async def containerd(
-    directory: Path, *routes: Route, namespace: str | None = None
+    directory: Path,
+    *routes: Route,
+    namespace: str | None = None,
+    env: Mapping[str, str] = OFFLINE,
 ) -> AsyncIterator[Containerd]:
     """Run containerd; ``ctr`` resolves and fetches, so it runs in the same namespace."""
     with short_directory() as sockets:
         socket = sockets / "containerd.sock"
         config = _write_config(directory, socket, routes)
-        client = Containerd(directory, socket, namespace)
+        client = Containerd(directory, socket, namespace, env)
         async with running(
             ["containerd", "--config", str(config)],
             log=directory / "containerd.log",
             namespace=namespace,
-            env=OFFLINE,
+            env=env,
             ready=client.is_up,
         ):
             yield client
 
 
 def _write_config(directory: Path, socket: Path, routes: Sequence[Route]) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
     for route in routes:
         hosts = directory / "hosts" / route.name / "hosts.toml"
         hosts.parent.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,11 +32,12 @@ class Dockerd:
         except aiohttp.ClientError:
             return False
 
-    async def pull(self, reference: str) -> str:
+    async def pull(self, reference: str, *, user: str = "") -> str:
         """Pull and unpack; the digest of the manifest."""
         name, _, tag = reference.rpartition(":")
         url = URL("http://docker/images/create").with_query(fromImage=name, tag=tag)
-        async with self._api() as session, session.post(url) as answer:
+        headers = {"X-Registry-Auth": _auth(user)} if user else None
+        async with self._api() as session, session.post(url, headers=headers) as answer:
             progress = [json.loads(line) async for line in answer.content]
         for line in progress:
             if "error" in line or "message" in line:
@@ -79,6 +81,13 @@ async def dockerd(
             grace=20.0,
         ):
             yield client
+
+
+def _auth(user: str) -> str:
+    """The header with a registry's ``user:password``, as the Engine API wants it."""
+    name, _, password = user.partition(":")
+    document = json.dumps({"username": name, "password": password})
+    return base64.urlsafe_b64encode(document.encode()).decode()
 
 
 def _write_config(directory: Path, routes: Sequence[Route]) -> Path:

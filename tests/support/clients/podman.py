@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,18 +21,20 @@ class Podman:
         run_root: Path,
         policy: Path,
         namespace: str | None,
+        env: Mapping[str, str],
     ) -> None:
         self._storage = [
             *["--root", str(directory / "root"), "--tmpdir", str(directory / "tmp")],
             *["--runroot", str(run_root), "--storage-driver", "vfs"],
         ]
-        self._env = {**OFFLINE, "CONTAINERS_REGISTRIES_CONF": str(registries)}
+        self._env = {**env, "CONTAINERS_REGISTRIES_CONF": str(registries)}
         self._policy = policy
         self._namespace = namespace
 
-    async def pull(self, reference: str) -> str:
+    async def pull(self, reference: str, *, user: str = "") -> str:
         """Pull and unpack; the digest of the manifest."""
-        await self._podman("pull", "--quiet", "--signature-policy", str(self._policy), reference)
+        pull = ["pull", "--quiet", "--signature-policy", str(self._policy)]
+        await self._podman(*pull, *(["--creds", user] if user else []), reference)
         digest = await self._podman("image", "inspect", "--format", "{{.Digest}}", reference)
         return digest.strip()
 
@@ -43,9 +45,12 @@ class Podman:
 
 @asynccontextmanager
 async def podman(
-    directory: Path, *routes: Route, namespace: str | None = None
+    directory: Path,
+    *routes: Route,
+    namespace: str | None = None,
+    env: Mapping[str, str] = OFFLINE,
 ) -> AsyncIterator[Podman]:
     """podman with empty storage."""
     registries = write_registries_conf(directory, routes)
     with short_directory() as run_root:
-        yield Podman(directory, registries, run_root, write_policy(directory), namespace)
+        yield Podman(directory, registries, run_root, write_policy(directory), namespace, env)

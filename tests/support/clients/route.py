@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +35,11 @@ class Route:
 class Client(Protocol):
     """A container client that pulls."""
 
-    async def pull(self, reference: str) -> str:
-        """Pull ``registry/repository:tag``; the manifest's digest. Fails as `CommandFailed`."""
+    async def pull(self, reference: str, *, user: str = "") -> str:
+        """Pull ``registry/repository:tag``; the manifest's digest. Fails as `CommandFailed`.
+
+        ``user`` is ``name:password`` at the registry.
+        """
         ...
 
 
@@ -44,9 +47,16 @@ class ClientFactory(Protocol):
     """Makes a client with empty storage in a directory."""
 
     def __call__(
-        self, directory: Path, *routes: Route, namespace: str | None = None
+        self,
+        directory: Path,
+        *routes: Route,
+        namespace: str | None = None,
+        env: Mapping[str, str] = OFFLINE,
     ) -> AbstractAsyncContextManager[Client]:
-        """The client lives, and its processes run, while the block lasts."""
+        """The client lives, and its processes run, while the block lasts.
+
+        ``env`` is added to their environment: proxies, and whom they trust (``SSL_CERT_FILE``).
+        """
         ...
 
 

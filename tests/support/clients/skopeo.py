@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,21 +15,36 @@ from tests.support.process import run
 class Skopeo:
     """skopeo keeps nothing: every pull goes into a layout of its own."""
 
-    def __init__(self, directory: Path, registries: Path, policy: Path, namespace: str | None):
+    def __init__(
+        self,
+        directory: Path,
+        registries: Path,
+        policy: Path,
+        namespace: str | None,
+        env: Mapping[str, str],
+    ) -> None:
         self._directory = directory
         self._settings = ["--registries-conf", str(registries), "--policy", str(policy)]
         self._namespace = namespace
+        self._env = env
         self._layouts = itertools.count()
 
-    async def pull(self, reference: str) -> str:
+    async def pull(self, reference: str, *, user: str = "") -> str:
         """Copy into a fresh layout; the digest of the manifest."""
         layout = self._directory / f"layout-{next(self._layouts)}"
         digest = layout.with_suffix(".digest")
-        copy = ["copy", "--quiet", "--preserve-digests", "--digestfile", str(digest)]
+        copy = [
+            "copy",
+            *(["--src-creds", user] if user else []),
+            "--quiet",
+            "--preserve-digests",
+            "--digestfile",
+            str(digest),
+        ]
         await run(
             ["skopeo", *self._settings, *copy, f"docker://{reference}", f"oci:{layout}:image"],
             namespace=self._namespace,
-            env=OFFLINE,
+            env=self._env,
             timeout=300,
         )
         return digest.read_text().strip()
@@ -37,8 +52,11 @@ class Skopeo:
 
 @asynccontextmanager
 async def skopeo(
-    directory: Path, *routes: Route, namespace: str | None = None
+    directory: Path,
+    *routes: Route,
+    namespace: str | None = None,
+    env: Mapping[str, str] = OFFLINE,
 ) -> AsyncIterator[Skopeo]:
     """skopeo with settings of its own."""
     registries = write_registries_conf(directory, routes)
-    yield Skopeo(directory, registries, write_policy(directory), namespace)
+    yield Skopeo(directory, registries, write_policy(directory), namespace, env)
