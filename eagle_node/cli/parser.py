@@ -16,6 +16,7 @@ from eagle_node.config.options import GROUPS, OPTIONS, Option
 from eagle_node.config.suggest import did_you_mean
 
 API_VARIABLE = "EAGLE_NODE_API"
+TOKEN_VARIABLE = OPTIONS["api-token-file"].variable
 DEFAULT_API = "http://127.0.0.1:43003"
 
 
@@ -71,6 +72,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
             ("run", texts.RUN),
             ("status", texts.STATUS),
             ("demo", texts.DEMO),
+            ("preheat", texts.PREHEAT),
             ("keys", texts.KEYS),
             ("mirror", texts.MIRROR),
             ("ca", texts.CA),
@@ -80,6 +82,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     _fill_run(commands["run"])
     _fill_status(commands["status"])
     _fill_demo(commands["demo"])
+    _fill_preheat(commands["preheat"])
     _fill_keys(commands["keys"])
     fill_mirror(commands["mirror"])
     _fill_ca(commands["ca"])
@@ -123,11 +126,48 @@ def _add_option(group: argparse._ActionsContainer, option: Option) -> None:
 
 def _fill_status(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print the document of /v1/status")
+    add_api_options(parser)
+
+
+def _fill_preheat(parser: Parser) -> None:
+    parser.add_argument("image", nargs="?", metavar="IMAGE", help="as docker pull takes it")
+    parser.add_argument(
+        "--nodes",
+        default="all",
+        metavar="WHICH",
+        help="all, seeders, zone=NAME or N%% of all (default: all)",
+    )
+    parser.add_argument(
+        "--platform",
+        default="",
+        metavar="OS/ARCH",
+        help="of an image for several, or all (default: that of the node)",
+    )
+    parser.add_argument("--detach", action="store_true", help="begin it, and do not wait")
+    parser.add_argument("--list", action="store_true", help="show the node's jobs")
+    parser.add_argument("--cancel", type=_job, metavar="JOB", help="stop a job")
+    parser.add_argument("--json", action="store_true", help="print the job as JSON")
+    add_api_options(parser)
+
+
+def add_api_options(parser: Parser) -> None:
+    """The options of a command that asks a running node."""
     parser.add_argument(
         "--api",
         metavar="URL",
         help=f"the node's control API (also {API_VARIABLE}; default: {DEFAULT_API})",
     )
+    parser.add_argument(
+        "--api-token-file",
+        metavar="PATH",
+        help=f"file with the API's secret, if it asks for one (also {TOKEN_VARIABLE})",
+    )
+
+
+def _job(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a job; see eagle-node preheat --list")
+    return int(text)
 
 
 def _fill_demo(parser: Parser) -> None:

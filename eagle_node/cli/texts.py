@@ -40,6 +40,8 @@ examples:
   eagle-node run --seeder 10.0.0.1 --tracker http://10.0.0.1:6969
                          a node that uses the one at 10.0.0.1
   eagle-node status      what the node on this host does
+  eagle-node preheat ghcr.io/team/app:1.2
+                         the image to all nodes, before anybody pulls it
 
 {EXIT_CODES}""",
 )
@@ -71,6 +73,23 @@ examples:
 STATUS = Text(
     summary="show what a running node does",
     description="Show what a running node does: its roles, traffic, cache and cluster.\n",
+)
+
+PREHEAT = Text(
+    summary="bring an image to nodes before anybody pulls it",
+    description="""\
+Bring an image to nodes before anybody pulls it, and wait until every node has verified every blob.
+The job is the node's: it goes on after Ctrl-C, and after a restart of the node.
+""",
+    epilog=f"""\
+examples:
+  eagle-node preheat ghcr.io/team/app:1.2
+  eagle-node preheat ghcr.io/team/app:1.2 --nodes zone=eu-1
+  eagle-node preheat nginx --nodes seeders --platform linux/arm64
+  eagle-node preheat nginx --nodes 10% --detach
+  eagle-node preheat --list
+
+{EXIT_CODES}""",
 )
 
 DEMO = Text(

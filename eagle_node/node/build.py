@@ -21,6 +21,7 @@ from eagle_node.node.control import NodeControl
 from eagle_node.node.identity import own_among
 from eagle_node.node.log_events import log_events
 from eagle_node.node.parts import Parts
+from eagle_node.node.preheating import start_preheating
 from eagle_node.node.settings import NodeSettings
 from eagle_node.node.status import NodeStatus
 from eagle_node.peer.advertise import Advertiser
@@ -249,7 +250,7 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         parts.cluster.on_change.append(lambda _: advertiser.roles_changed())
     parts.work.append(("seed-cache", parts.transfers.seed_cache()))
     parts.work.append(("advertiser", advertiser.run()))
-    return Peer(
+    peer = Peer(
         cache=parts.cache,
         transfers=parts.transfers,
         access=parts.access,
@@ -258,6 +259,8 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         seeders=parts.seeders,
         is_self=lambda address: address in parts.own_seeders,
     )
+    parts.preheater = await start_preheating(parts, peer, tracker, advertiser)
+    return peer
 
 
 def _open_session(identity: NodeIdentity | None) -> ClientSession:
@@ -298,6 +301,7 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
 
 
 async def _start_api(parts: Parts) -> None:
+    assert parts.preheater is not None, "the peer comes first"
     view = None
     if parts.cluster is not None:
         view = ClusterView(parts.config, parts.cluster, parts.events)
@@ -330,6 +334,7 @@ async def _start_api(parts: Parts) -> None:
             limited=parts.watch_traffic,
             cluster=view,
         ),
+        preheater=parts.preheater,
         events=parts.events,
     )
     app = build_api(control, parts.metrics, events=parts.events, token=_api_token(parts.config.api))

@@ -9,13 +9,13 @@ from eagle_node.api.event_log import EventLog
 from eagle_node.api.problems import Refusal
 from eagle_node.api.query import BlobQuery
 from eagle_node.base.digest import Digest
-from eagle_node.base.errors import Unavailable
 from eagle_node.base.sizes import format_size
 from eagle_node.blobs.cache import Cache
 from eagle_node.node.activity import Activity
 from eagle_node.node.images import Images
 from eagle_node.node.settings import NodeSettings
 from eagle_node.node.status import NodeStatus
+from eagle_node.preheat.jobs import Preheater
 
 
 class NodeControl:
@@ -29,6 +29,7 @@ class NodeControl:
         cache: Cache,
         images: Images,
         settings: NodeSettings,
+        preheater: Preheater,
         events: EventLog,
     ) -> None:
         self._status = status
@@ -36,6 +37,7 @@ class NodeControl:
         self._cache = cache
         self._images = images
         self._settings = settings
+        self._preheater = preheater
         self._events = events
         self._present: set[Digest] = set(cache.blobs())
         cache.on_commit.append(self._committed)
@@ -104,19 +106,19 @@ class NodeControl:
 
     async def preheat(self, request: schema.PreheatRequest) -> schema.PreheatJob:
         """Begin to bring an image to nodes."""
-        raise Unavailable(f"this node cannot preheat {request.image}")
+        return await self._preheater.start(request)
 
     async def preheat_jobs(self) -> schema.PreheatJobs:
         """Jobs of this node."""
-        return schema.PreheatJobs(jobs=())
+        return schema.PreheatJobs(jobs=tuple(self._preheater.jobs()))
 
     async def preheat_job(self, number: int) -> schema.PreheatJob:
         """One of them."""
-        raise Refusal(f"there is no preheat job {number}", status=404)
+        return self._preheater.job(number)
 
     async def cancel_preheat(self, number: int) -> schema.PreheatJob:
         """Go on with it no longer."""
-        return await self.preheat_job(number)
+        return await self._preheater.cancel(number)
 
     async def _pin(self, digest: Digest, *, kept: bool) -> str:
         await self._cache.keep(digest, kept=kept)

@@ -23,6 +23,7 @@ from eagle_node.node.identity import advertised_host, is_local, node_id
 from eagle_node.node.images import Images
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.relay import Asker, Relay, RemoteDesk
+from eagle_node.preheat.jobs import Preheater
 from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.manifest_store import ManifestStore
 from eagle_node.registry.upstream import Upstream
@@ -100,6 +101,7 @@ class Parts:
         self.own_trackers: set[str] = set()
         self.advertiser: Advertiser | None = None
         self.metainfo: MetaInfoClient | None = None
+        self.preheater: Preheater | None = None
         self.seeder: SeederService | None = None
         self.desk: RegistryDesk | None = None
         self.work: list[tuple[str, Coroutine[Any, Any, None]]] = []
@@ -197,6 +199,15 @@ class Parts:
     def holds(self, digest: Digest) -> bool:
         """Whether a blob is here, or on its way."""
         return digest in self.cache or self.transfers.get(digest) is not None
+
+    def held(self, digest: Digest) -> int:
+        """Bytes of a blob that are here."""
+        if digest in self.cache:
+            return self.cache.size(digest)
+        arrival = self.cache.arrivals().get(digest)
+        if arrival is None:
+            return 0
+        return sum(arrival.layout.segments[index].length for index in arrival.have)
 
     def watch_traffic(self) -> None:
         """Look at the swarm's traffic as often as the limits need it."""

@@ -49,6 +49,8 @@ class Advertiser:
         self._full_due = 0.0
         self._alive_due = 0.0
         self._turn = asyncio.Lock()
+        self.on_errands: list[Callable[[Sequence[str]], None]] = []
+        """Called with the trackers at which something waits for this node."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -99,6 +101,9 @@ class Advertiser:
             self._reachable = False
             self._full_due = 0.0
             return False
+        if waiting := self._tracker.with_errands():
+            for listener in self.on_errands:
+                listener(waiting)
         if not self._reachable:
             log.info("trackers take adverts again")
         self._reachable = True

@@ -19,6 +19,8 @@ A wave is loaded from the table when its blob is first asked for, kept current b
 dropped when nobody has asked for a while. Who misses two intervals is gone from both.
 
 ``schema``    the JSON messages, parsed strictly, rendered back
+``errands``   what somebody wants at certain nodes: left, picked up, reported on
+``errand_schema``  its messages
 ``fields``    typed access to parsed JSON, with errors that name the field
 ``bitmap``    which segments a node has, most significant bit first (BEP 3)
 ``wire``      announce and scrape (BEP 3, 7, 23, 48, 52), no IO

@@ -5,18 +5,30 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Unavailable
+from eagle_node.base.ids import NodeId
 from eagle_node.base.rendezvous import ranked
 from eagle_node.runtime.clock import Clock, monotonic
+from eagle_node.tracker.errand_schema import (
+    Errand,
+    Report,
+    parse_errands,
+    parse_nodes,
+    parse_progress,
+    render_errand,
+    render_pick_up,
+    render_withdrawal,
+)
 from eagle_node.tracker.fields import Malformed
 from eagle_node.tracker.schema import (
     HOLD_S,
     Advert,
+    NodeInfo,
     Plan,
     PlanRequest,
     parse_advert_reply,
@@ -44,6 +56,8 @@ class _Standing:
     """Asked for plans only after the others, and not told of adverts, until then."""
     behind: bool = True
     """Lacks an advert that we sent, or never had a full one."""
+    errands: bool = False
+    """Has said that something waits for us."""
 
     def failed(self, now: float) -> None:
         """Rest, twice as long each time."""
@@ -89,10 +103,7 @@ class TrackerClient:
 
     def order(self, digest: Digest) -> list[str]:
         """Trackers in the order to ask about ``digest``: all nodes ask the same one first."""
-        now = self._clock()
-        return sorted(
-            ranked(digest, self._urls()), key=lambda url: self._standing(url).rest_until > now
-        )
+        return self._in_order(digest)
 
     async def plan(self, request: PlanRequest) -> Plan:
         """Peers for a blob; `Unavailable` when no tracker answers.
@@ -125,6 +136,52 @@ class TrackerClient:
             raise Unavailable(f"no tracker takes adverts: {reasons}")
         return any(self._standing(url).behind for url in awake if self._awake(url, now))
 
+    def with_errands(self) -> list[str]:
+        """Trackers that said, in answer to the latest advert, that something waits for us."""
+        return [url for url in self._urls() if self._standing(url).errands]
+
+    async def nodes(self) -> list[NodeInfo]:
+        """The live nodes, as the first tracker that answers knows them."""
+        errors = []
+        for url in self._in_order("nodes"):
+            try:
+                return parse_nodes(await self._call(url, "/v1/nodes", None))
+            except (Unavailable, Malformed) as error:
+                errors.append(str(error))
+        raise Unavailable("no tracker answers: " + ("; ".join(errors) or "none is known"))
+
+    async def leave_errand(self, errand: Errand) -> dict[NodeId, Report]:
+        """Leave or renew an errand; what its targets have reported to the tracker that has it."""
+        body, errors = render_errand(errand), []
+        for url in self._in_order(errand.id):
+            try:
+                return parse_progress(await self._call(url, "/v1/errands", body))
+            except (Unavailable, Malformed) as error:
+                errors.append(str(error))
+        raise Unavailable("no tracker takes errands: " + ("; ".join(errors) or "none is known"))
+
+    async def withdraw_errand(self, errand_id: str) -> None:
+        """Have all trackers forget an errand; those that do not answer forget it by themselves."""
+        body = render_withdrawal(errand_id)
+        calls = (self._call(url, "/v1/errands/withdraw", body) for url in self._urls())
+        for outcome in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Unavailable):
+                raise outcome
+
+    async def pick_up(self, url: str, node: NodeId, reports: Iterable[Report]) -> list[Errand]:
+        """Report to a tracker; what waits there for this node, done or not."""
+        body = render_pick_up(node, reports)
+        try:
+            return parse_errands(await self._call(url, "/v1/errands/pick-up", body))
+        except Malformed as error:
+            raise Unavailable(f"tracker {url}: {error}") from error
+
+    def _in_order(self, key: str) -> list[str]:
+        now = self._clock()
+        return sorted(
+            ranked(key, self._urls()), key=lambda url: self._standing(url).rest_until > now
+        )
+
     async def _tell(self, url: str, full: bool, body: bytes) -> str | None:
         """Send an advert to one tracker; what went wrong, if anything."""
         standing = self._standing(url)
@@ -134,20 +191,23 @@ class TrackerClient:
             standing.behind = True
             return str(error)
         standing.behind = not full and (standing.behind or reply.want_full)
+        standing.errands = reply.errands
         return None
 
     async def _call(
-        self, url: str, path: str, body: bytes, timeout_s: float | None = None
+        self, url: str, path: str, body: bytes | None, timeout_s: float | None = None
     ) -> bytes:
+        """What a POST of ``body`` is answered, or a GET when there is none."""
         from aiohttp import ClientError, ClientTimeout
 
         assert self._session is not None, "used outside of its `async with`"
         standing, headers = self._standing(url), {"Content-Type": "application/json"}
         timeout = ClientTimeout(total=timeout_s or self._timeout_s)
         try:
-            async with self._session.post(
+            async with self._session.request(
+                "GET" if body is None else "POST",
                 url + path,
-                data=io.BytesIO(body),
+                data=None if body is None else io.BytesIO(body),
                 headers=headers,
                 timeout=timeout,
                 allow_redirects=False,

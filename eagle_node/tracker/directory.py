@@ -13,7 +13,15 @@ from eagle_node.config.tree import TrackerConfig
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.tracker.machine import Machine, Torrent, WaveKey
-from eagle_node.tracker.schema import HOLD_S, Advert, Holder, Plan, PlanRequest, address_of
+from eagle_node.tracker.schema import (
+    HOLD_S,
+    Advert,
+    Holder,
+    NodeInfo,
+    Plan,
+    PlanRequest,
+    address_of,
+)
 from eagle_node.tracker.table import HoldingTable
 from eagle_node.tracker.wire import Announce, SwarmPeer, Tally
 
@@ -79,6 +87,10 @@ class Directory:
             if node is not None and node.group == group:
                 found.append(Holder(peer=address_of(node), have=row.have))
         return found
+
+    def nodes(self) -> list[NodeInfo]:
+        """The live nodes."""
+        return self._machine.nodes()
 
     async def announce(self, announce: Announce) -> tuple[list[SwarmPeer], Tally] | None:
         """Peers for a BitTorrent client, nearest first; None for a torrent that nobody holds."""

@@ -19,6 +19,15 @@ from eagle_node.config.tree import TrackerConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.tracker.directory import Directory
+from eagle_node.tracker.errand_schema import (
+    parse_errand,
+    parse_pick_up,
+    parse_withdrawal,
+    render_errands,
+    render_nodes,
+    render_progress,
+)
+from eagle_node.tracker.errands import ErrandBoard
 from eagle_node.tracker.fields import MAX_BODY, Malformed
 from eagle_node.tracker.schema import (
     AdvertReply,
@@ -61,6 +70,8 @@ class TrackerService:
         self._interval_s = config.interval_s
         self._metrics = metrics
         self._directory = Directory(config, database_path, clock)
+        self._errands = ErrandBoard()
+        self._clock = clock
 
     async def __aenter__(self) -> Self:
         await self._directory.__aenter__()
@@ -77,6 +88,10 @@ class TrackerService:
         app.router.add_post("/v1/plan", self._plan)
         app.router.add_post("/v1/advertise", self._advertise)
         app.router.add_get("/v1/holders/{digest}", self._holders)
+        app.router.add_get("/v1/nodes", self._nodes)
+        app.router.add_post("/v1/errands", self._leave_errand)
+        app.router.add_post("/v1/errands/pick-up", self._pick_up_errands)
+        app.router.add_post("/v1/errands/withdraw", self._withdraw_errand)
         app.router.add_get("/healthz", _healthz)
         return app
 
@@ -104,7 +119,26 @@ class TrackerService:
         else:
             advert = parse_advert(body)
         want_full = await self._directory.advertise(advert)
-        return _json(render_advert_reply(AdvertReply(want_full=want_full)))
+        errands = self._errands.waits_for(advert.node.node_id)
+        return _json(render_advert_reply(AdvertReply(want_full=want_full, errands=errands)))
+
+    async def _nodes(self, _: web.Request) -> web.Response:
+        return _json(render_nodes(self._directory.nodes()))
+
+    async def _leave_errand(self, request: web.Request) -> web.Response:
+        errand = parse_errand(await request.read())
+        reports = self._errands.leave(errand, self._clock())
+        if reports is None:
+            raise web.HTTPServiceUnavailable(text="too many errands wait here")
+        return _json(render_progress(reports))
+
+    async def _pick_up_errands(self, request: web.Request) -> web.Response:
+        node, reports = parse_pick_up(await request.read())
+        return _json(render_errands(self._errands.pick_up(node, reports, self._clock())))
+
+    async def _withdraw_errand(self, request: web.Request) -> web.Response:
+        self._errands.withdraw(parse_withdrawal(await request.read()))
+        return _json(b"{}")
 
     async def _holders(self, request: web.Request) -> web.Response:
         try:

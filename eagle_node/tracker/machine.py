@@ -197,6 +197,10 @@ class Machine:
         node_id = self._addresses.get((announce.host, announce.port))
         return self._nodes[node_id].info.group if node_id else ""
 
+    def nodes(self) -> list[NodeInfo]:
+        """All live nodes."""
+        return [known.info for known in self._nodes.values()]
+
     def node(self, node_id: NodeId) -> NodeInfo | None:
         """A live node."""
         known = self._nodes.get(node_id)

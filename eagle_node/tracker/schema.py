@@ -116,6 +116,8 @@ class AdvertReply:
 
     want_full: bool
     """It did not know the node, or knew it elsewhere: it asks for everything the node holds."""
+    errands: bool = False
+    """Something waits for the node; see `errands`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,7 @@ def parse_plan_request(body: bytes) -> PlanRequest:
     """The request that ``body`` spells, or `Malformed`."""
     fields = Fields.of(body)
     return PlanRequest(
-        node=_node(fields.inner("node")),
+        node=parse_node(fields.inner("node")),
         digest=_digest(fields, "digest", fields.text("digest")),
         size=fields.integer("size", 0, MAX_SIZE),
         failed=tuple(_node_id(fields, "failed", text) for text in fields.texts("failed")),
@@ -181,7 +183,7 @@ def parse_advert(body: bytes) -> Advert:
     """The advert that ``body`` spells, or `Malformed`."""
     fields = Fields.of(body)
     return Advert(
-        node=_node(fields.inner("node")),
+        node=parse_node(fields.inner("node")),
         full=fields.boolean("full"),
         held=tuple(_holding(held) for held in fields.objects("held")),
         dropped=tuple(_digest(fields, "dropped", text) for text in fields.texts("dropped")),
@@ -202,7 +204,8 @@ def render_advert(advert: Advert) -> bytes:
 
 def parse_advert_reply(body: bytes) -> AdvertReply:
     """The reply that ``body`` spells, or `Malformed`."""
-    return AdvertReply(want_full=Fields.of(body).boolean("want_full"))
+    fields = Fields.of(body)
+    return AdvertReply(want_full=fields.boolean("want_full"), errands=fields.boolean("errands"))
 
 
 def render_advert_reply(reply: AdvertReply) -> bytes:
@@ -224,7 +227,8 @@ def render_holders(holders: Iterable[Holder]) -> bytes:
     return _json({"holders": rows})
 
 
-def _node(fields: Fields) -> NodeInfo:
+def parse_node(fields: Fields) -> NodeInfo:
+    """The node that an object describes."""
     peer = _peer(fields)
     return NodeInfo(
         node_id=peer.node_id,

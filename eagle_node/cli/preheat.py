@@ -1,0 +1,159 @@
+"""``eagle-node preheat``: an image to nodes before anybody pulls it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from eagle_node.api.client import ApiClient, Refused
+from eagle_node.api.codec import to_json
+from eagle_node.api.schema import PreheatJob
+from eagle_node.base.errors import EagleError, Unavailable, UsageError
+from eagle_node.base.sizes import format_size
+from eagle_node.cli.exits import Exit
+from eagle_node.cli.node_api import api_client
+from eagle_node.cli.signals import until_signal
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_LOOK_S = 0.5
+"""Between two looks at a job."""
+_MOST_LOST = 60
+"""Looks in a row that may fail: a node that restarts goes on with its jobs."""
+_MOST_ROWS = 20
+"""Targets that are shown, those that have trouble first."""
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+def preheat(arguments: argparse.Namespace) -> int:
+    """Begin a job and follow it, or list or cancel jobs; the exit code tells what came of it."""
+    if arguments.cancel is not None:
+        return asyncio.run(_cancel(arguments))
+    if arguments.list:
+        return asyncio.run(_list(arguments))
+    if arguments.image is None:
+        raise UsageError("name an IMAGE, or say --list or --cancel JOB; see --help")
+    return asyncio.run(until_signal(_preheat(arguments), on_sigterm=Exit.INTERRUPTED))
+
+
+async def _preheat(arguments: argparse.Namespace) -> Exit:
+    async with api_client(arguments) as api:
+        try:
+            job = await api.preheat(
+                arguments.image, nodes=arguments.nodes, platform=arguments.platform
+            )
+        except Refused as error:
+            raise (UsageError if error.status == 400 else Unavailable)(error.detail) from error
+        if arguments.detach:
+            _print(job, arguments)
+            return Exit.OK
+        try:
+            job = await _follow(api, job, arguments)
+        except asyncio.CancelledError:
+            print(
+                f"eagle-node: preheat job {job.id} goes on without you; stop it with "
+                f"eagle-node preheat --cancel {job.id}",
+                file=sys.stderr,
+            )
+            raise
+    _print(job, arguments)
+    return Exit.OK if job.state == "succeeded" else Exit.FAILURE
+
+
+async def _follow(api: ApiClient, job: PreheatJob, arguments: argparse.Namespace) -> PreheatJob:
+    """The job once it has ended; shows how far it is, on a terminal all the time."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True, highlight=False)
+    quiet = arguments.json or not console.is_terminal
+    lost = 0
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while job.state not in ENDED:
+            if not quiet:
+                live.update(_screen(job), refresh=True)
+            await asyncio.sleep(_LOOK_S)
+            try:
+                job = await api.preheat_job(job.id)
+                lost = 0
+            except Refused:
+                raise
+            except Unavailable:
+                lost += 1
+                if lost > _MOST_LOST:
+                    raise
+    return job
+
+
+async def _list(arguments: argparse.Namespace) -> int:
+    async with api_client(arguments) as api:
+        jobs = (await api.preheat_jobs()).jobs
+    if arguments.json:
+        print(json.dumps([to_json(job) for job in jobs], indent=2))
+        return Exit.OK
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("job", "image", "nodes", "state", "done", "created")
+    for job in jobs:
+        cells = (str(job.id), job.image, job.nodes, job.state, _done(job), job.created_at)
+        table.add_row(*map(escape, cells))
+    Console(highlight=False).print(table if jobs else "no preheat jobs")
+    return Exit.OK
+
+
+async def _cancel(arguments: argparse.Namespace) -> int:
+    async with api_client(arguments) as api:
+        try:
+            job = await api.cancel_preheat(arguments.cancel)
+        except Refused as error:
+            raise EagleError(error.detail) from error
+    _print(job, arguments)
+    return Exit.OK
+
+
+def _print(job: PreheatJob, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print(json.dumps(to_json(job), indent=2))
+        return
+    from rich.console import Console
+
+    console: Console = Console(highlight=False, soft_wrap=True)
+    size = f"{job.blobs} blobs, {format_size(job.size_bytes)}"
+    line = f"job {job.id}: {job.image} {job.state}, on {_done(job)} nodes ({size})"
+    console.print(line, markup=False)
+    if job.error:
+        console.print(job.error, markup=False)
+    for target in job.targets:
+        if target.state == "failed":
+            console.print(f"  {target.address}: {target.error}", markup=False)
+
+
+def _screen(job: PreheatJob) -> RenderableType:
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    order = {"failed": 0, "running": 1, "pending": 2, "succeeded": 3}
+    shown = sorted(job.targets, key=lambda each: (order.get(each.state, 1), each.address))
+    for target in shown[:_MOST_ROWS]:
+        bar = ProgressBar(total=max(1, job.size_bytes), completed=target.have_bytes, width=30)
+        blobs = f"{target.blobs}/{job.blobs}"
+        table.add_row(
+            escape(target.address), bar, blobs, format_size(target.have_bytes), target.state
+        )
+    head = f"job {job.id}  {job.image}  {job.state}  {_done(job)} nodes"
+    rest = f"and {len(shown) - _MOST_ROWS} more" if len(shown) > _MOST_ROWS else ""
+    return Group(escape(head), table, rest)
+
+
+def _done(job: PreheatJob) -> str:
+    done = sum(target.state == "succeeded" for target in job.targets)
+    return f"{done}/{len(job.targets)}"
