@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 from typing import TYPE_CHECKING
 
-from eagle_node.api.client import ApiClient
 from eagle_node.api.codec import to_json
 from eagle_node.api.schema import Readiness, Status
 from eagle_node.base.sizes import format_size
 from eagle_node.cli.exits import Exit
-from eagle_node.cli.parser import API_VARIABLE, DEFAULT_API
+from eagle_node.cli.node_api import api_client
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,8 +19,7 @@ if TYPE_CHECKING:
 
 def show_status(arguments: argparse.Namespace) -> int:
     """Print what the node at ``--api`` tells; raises `Unavailable` when none answers."""
-    url = arguments.api or os.environ.get(API_VARIABLE) or DEFAULT_API
-    status, readiness = asyncio.run(_ask(url))
+    status, readiness = asyncio.run(_ask(arguments))
     if arguments.json:
         print(json.dumps(to_json(status), indent=2))
         return Exit.OK
@@ -35,8 +32,8 @@ def show_status(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
-async def _ask(url: str) -> tuple[Status, Readiness]:
-    async with ApiClient(url) as api:
+async def _ask(arguments: argparse.Namespace) -> tuple[Status, Readiness]:
+    async with api_client(arguments) as api:
         return await api.status(), await api.ready()
 
 

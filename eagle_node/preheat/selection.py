@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eagle_node.base.errors import UsageError
+from eagle_node.base.ids import NodeId
 from eagle_node.base.rendezvous import ranked
 from eagle_node.tracker.schema import NodeInfo
 
@@ -35,7 +36,7 @@ class Selection:
             and self.zone in (None, node.zone)
         }
         count = -(-len(found) * self.percent // 100)
-        return [found[node_id] for node_id in sorted(ranked(key, found)[:count])]
+        return [found[NodeId(node_id)] for node_id in sorted(ranked(key, found)[:count])]
 
 
 def parse_selection(text: str) -> Selection:
