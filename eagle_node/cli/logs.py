@@ -13,7 +13,7 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _CONTROL |= {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t", 0x2028: "\\u2028"}
 """Control characters and what stands for them: what others send cannot forge lines."""
 
-_NOISY = ("aiohttp.access", "asyncio", "grpc", "zeroconf")
+_NOISY = ("aiohttp.access", "asyncio", "grpc", "pyroute2", "zeroconf")
 """Libraries whose lines below a warning tell nothing of ours."""
 
 

@@ -136,4 +136,6 @@ def _partial(digest: Digest, transfer: Transfer) -> Holding:
     bitmap = bytearray((len(layout_of(size).segments) + 7) // 8)
     for index in transfer.torrents:
         bitmap[index // 8] |= 0x80 >> index % 8
-    return Holding(digest=digest, size=size, have=bytes(bitmap), info_hashes=())
+    arrival = transfer.arrival
+    fetching = arrival.source == "origin" and arrival.whole_wanted
+    return Holding(digest=digest, size=size, have=bytes(bitmap), fetching=fetching)

@@ -91,11 +91,14 @@ class SwarmFill:
         authorization: str | None,
         seeders: Sequence[Address],
         origin: Source,
+        *,
+        next_in_line: bool = False,
     ) -> None:
         self._means = means
         self._blob = blob
         self._authorization = authorization
         self._seeders = seeders
+        self._next_in_line = next_in_line
         self._origin = origin
         self._torrents: dict[int, SegmentTorrent] = {}
         self._prepared: set[int] = set()
@@ -118,6 +121,7 @@ class SwarmFill:
         self._events = asyncio.Queue()
         machine = Download(
             seeders=len(self._seeders),
+            next_in_line=self._next_in_line,
             window=means.config.window,
             stall_s=means.config.stall_s,
             now=means.clock(),

@@ -104,8 +104,12 @@ class Download:
     ``attempt`` only grows.
     """
 
-    def __init__(self, *, seeders: int, window: int, stall_s: float, now: float) -> None:
+    def __init__(
+        self, *, seeders: int, window: int, stall_s: float, now: float, next_in_line: bool = False
+    ) -> None:
+        """``next_in_line``: after these seeders it is this node's turn to ask the origin."""
         self._seeders = seeders
+        self._next_in_line = next_in_line
         self._window = window
         self._stall_s = stall_s
         self._heard_at = now
@@ -300,7 +304,8 @@ class Download:
             return (GiveUp(error),)
         if error is None or not self._lacks_metainfo():
             return self._fill_window(now)
-        if self.attempt + 1 < self._seeders or not self._in(*_SWARMING):
+        last = self.attempt + 1 >= self._seeders
+        if not last or self._next_in_line or not self._in(*_SWARMING):
             return self._next_seeder(str(error))
         return ()
 

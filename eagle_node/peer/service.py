@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Denied, Unavailable
@@ -99,12 +100,16 @@ class Peer:
 
     def _source(self, blob: BlobRef, authorization: str | None) -> Source:
         """The swarm through the seeders that own the digest; up to this node's own turn."""
-        others: list[Address] = []
-        for seeder in self.order(blob.digest):
-            if self._is_self(seeder):
-                break
-            others.append(seeder)
+        seeders = self.order(blob.digest)
+        others = list(takewhile(lambda seeder: not self._is_self(seeder), seeders))
         origin = self._origin(blob, authorization)
         if self._means is None or not others:
             return origin
-        return SwarmFill(self._means, blob, authorization, others, origin)
+        return SwarmFill(
+            self._means,
+            blob,
+            authorization,
+            others,
+            origin,
+            next_in_line=len(others) < len(seeders),
+        )

@@ -22,6 +22,8 @@ class Known:
     info: NodeInfo
     seen: float
     """When it last called."""
+    gone: bool = False
+    """Somebody found that nobody answers at its address, after it last called."""
     complaints: dict[NodeId, float] = field(default_factory=dict)
     """Who got no progress from it, and when they first said so."""
     voiced: list[float] = field(default_factory=list)

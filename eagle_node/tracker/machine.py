@@ -103,6 +103,8 @@ class Machine:
         key = (request.node.group, request.digest)
         wave = self._waves[key]
         for node_id in request.gone:
+            if (accused := self._nodes.get(node_id)) is not None and accused is not known:
+                accused.gone = True
             if key in self._waves_of.get(node_id, ()) and node_id != request.node.node_id:
                 self._drop(key, node_id)
         if not wave.has_seeder:
@@ -135,7 +137,7 @@ class Machine:
             self._drop(key, node_id)
         for held in advert.held:
             if (key := (group, held.digest)) in self._waves:
-                self._hold(key, known, held.have, now)
+                self._hold(key, known, held.have, now, fetching=held.fetching)
         return strange and not advert.full
 
     def announce(
@@ -253,7 +255,7 @@ class Machine:
             self._waves_of[info.node_id] = set()
             self._remember(info)
             return known, True
-        known.seen = now
+        known.seen, known.gone = now, False
         if known.info == info:
             return known, False
         if replace(known.info, upload_rate=info.upload_rate, seeder=info.seeder) == info:
@@ -284,8 +286,16 @@ class Machine:
         if self._addresses.get((info.host, info.port)) == info.node_id:
             del self._addresses[(info.host, info.port)]
 
-    def _hold(self, key: WaveKey, known: Known, have: bytes | None, now: float) -> None:
-        self._waves[key].hold(known, have, now)
+    def _hold(
+        self,
+        key: WaveKey,
+        known: Known,
+        have: bytes | None,
+        now: float,
+        *,
+        fetching: bool = False,
+    ) -> None:
+        self._waves[key].hold(known, have, now, fetching=fetching)
         self._waves_of[known.info.node_id].add(key)
 
     def _drop(self, key: WaveKey, node_id: NodeId) -> None:
@@ -304,6 +314,7 @@ class Machine:
             for node_id in self._seeders
             if (known := self._nodes[node_id]).info.group == group
             and known is not joiner
+            and not known.gone
             and node_id not in but
         ]
         for node_id in ranked(digest, seeders)[:1]:

@@ -66,6 +66,8 @@ class Holding:
     One more, behind the last segment's, is that of a torrent of the whole blob: only who has all of
     the blob is handed out for it.
     """
+    fetching: bool = False
+    """It gets the rest from the blob's origin, not from other nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +269,7 @@ def _holding(fields: Fields) -> Holding:
         size=size,
         have=have,
         info_hashes=tuple(InfoHash(hashes[at : at + 20]) for at in range(0, len(hashes), 20)),
+        fetching=fields.boolean("fetching"),
     )
 
 
@@ -276,6 +279,7 @@ def _holding_json(holding: Holding) -> dict[str, object]:
         "size": holding.size,
         "have": _bitmap_json(holding.have),
         "info_hashes": base64_text(b"".join(holding.info_hashes)),
+        "fetching": holding.fetching,
     }
 
 

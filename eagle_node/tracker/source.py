@@ -20,6 +20,8 @@ class Source:
     """Verified segments, unless complete."""
     joined: bool = False
     """Has downloaded the blob from others; a seeder that has not, gets it from the origin."""
+    fetching: bool = False
+    """Has said that it gets the blob from the origin."""
     downloading: bool = False
     cell: Cell | None = None
     """Whose forest it stands in: set while it downloads, and as long as others of the cell do."""
@@ -45,7 +47,7 @@ class Source:
     @property
     def seeder(self) -> bool:
         """Gets the blob from its origin, for all."""
-        return self.info.seeder and not self.joined
+        return self.fetching or (self.info.seeder and not self.joined)
 
     @property
     def whole(self) -> bool:

@@ -71,9 +71,14 @@ class Wave:
             if source.complete or contains(source.have, segment):
                 yield source.info
 
-    def hold(self, known: Known, have: bytes | None, now: float) -> None:
-        """A node says what it has (None: all, verified)."""
+    def hold(self, known: Known, have: bytes | None, now: float, *, fetching: bool = False) -> None:
+        """A node says what it has (None: all, verified), and whether it asks the origin for more.
+
+        Who does so waits for nobody, and the wave can hang on it.
+        """
         source = self._source(known)
+        begins = fetching and not source.fetching
+        source.fetching = fetching
         if source.complete != (have is None) or source.have != have:
             source.progressed = now
         source.complete, source.have = have is None, have or b""
@@ -81,7 +86,12 @@ class Wave:
             if source.cell is not None:
                 source.cell.full = True
             self._line.stop(source)
+        elif begins:
+            self._line.stop(source)
+            self._line.leave(source)
         self._holders.place(source)
+        if begins:
+            self._line.hang_anew(None)
 
     def expect(self, known: Known) -> None:
         """A node, a seeder, will have the blob soon."""
@@ -166,6 +176,7 @@ class Wave:
         if source.complete:
             source.complete, source.have = False, b""
         source.joined = source.downloading = True
+        source.fetching = False
         source.progressed = now
         self._holders.place(source)
         self._line.hang_anew(source.node_id)  # who hung on it as a complete one would wait for it

@@ -69,6 +69,7 @@ def holdings(draw: st.DrawFn) -> Holding:
         size=size,
         have=have,
         info_hashes=tuple(draw(st.lists(hashes, max_size=5))),
+        fetching=draw(st.booleans()),
     )
 
 

@@ -84,11 +84,13 @@ class Trackers(RuleBasedStateMachine):
         assert self.machine.plan(request, self.now).revision == plan.revision
         assert self.machine.current_plan(request, self.now).revision in (plan.revision, "")
 
-    @rule(number=numbers, digest=blobs, have=haves, full=st.booleans())
-    def holds(self, number: int, digest: Digest, have: bytes | None, full: bool) -> None:
-        """A node advertises a blob, perhaps as all that it has."""
+    @rule(number=numbers, digest=blobs, have=haves, full=st.booleans(), fetching=st.booleans())
+    def holds(
+        self, number: int, digest: Digest, have: bytes | None, full: bool, fetching: bool
+    ) -> None:
+        """A node advertises a blob, perhaps as all that it has; it may ask the origin for more."""
         info = self.info(number)
-        held = Holding(digest=digest, size=SIZE, have=have)
+        held = Holding(digest=digest, size=SIZE, have=have, fetching=fetching)
         self.machine.advertise(Advert(node=info, full=full, held=(held,)), self.now)
         self.stored.setdefault((info.group, digest), {})[info.node_id] = have
 

@@ -43,10 +43,22 @@ class Story:
     """A download whose events are told one after the other; time passes between them."""
 
     def __init__(
-        self, *, segments: int = 8, seeders: int = 3, window: int = 2, have: Sequence[int] = ()
+        self,
+        *,
+        segments: int = 8,
+        seeders: int = 3,
+        window: int = 2,
+        have: Sequence[int] = (),
+        next_in_line: bool = False,
     ) -> None:
         self.now = 100.0
-        self.machine = Download(seeders=seeders, window=window, stall_s=STALL, now=self.now)
+        self.machine = Download(
+            seeders=seeders,
+            window=window,
+            stall_s=STALL,
+            now=self.now,
+            next_in_line=next_in_line,
+        )
         self.segments = segments
         self.have = frozenset(have)
         assert self.machine.start() == (OpenStream(0),)
@@ -352,3 +364,12 @@ def test_segments_that_are_here_are_not_fetched() -> None:
     story = Story(have=[0, 1])
     story.lay_out()
     assert started(story.metainfo(0, 1, 2)) == [2]
+
+
+def test_the_next_seeder_in_line_does_not_wait_for_those_who_wait_for_it() -> None:
+    """With the last seeder before it gone, segments on their way do not keep it from the origin."""
+    for next_in_line, effects in ((True, [GoToOrigin("the connection broke")]), (False, [])):
+        story = Story(seeders=1, next_in_line=next_in_line)
+        story.lay_out()
+        story.metainfo(0, 1)
+        assert story.tell(StreamEnded(BROKEN)) == effects

@@ -64,9 +64,13 @@ def holds(
     full: bool = False,
     size: int = SIZE,
     hashes: tuple[InfoHash, ...] = (),
+    fetching: bool = False,
 ) -> Advert:
     """``info`` says that it holds ``digests``."""
-    held = tuple(Holding(digest=d, size=size, have=have, info_hashes=hashes) for d in digests)
+    held = tuple(
+        Holding(digest=d, size=size, have=have, info_hashes=hashes, fetching=fetching)
+        for d in digests
+    )
     return Advert(node=info, full=full, held=held)
 
 
@@ -77,10 +81,17 @@ class Cluster:
         self.machine = Machine(interval_s=interval_s)
         self.now = 0.0
 
-    def holds(self, info: NodeInfo, *, have: bytes | None = None, digest: Digest = BLOB) -> bool:
+    def holds(
+        self,
+        info: NodeInfo,
+        *,
+        have: bytes | None = None,
+        digest: Digest = BLOB,
+        fetching: bool = False,
+    ) -> bool:
         """``info`` advertises the blob."""
         self.load(info.group, digest)
-        return self.advertise(holds(info, digest, have=have))
+        return self.advertise(holds(info, digest, have=have, fetching=fetching))
 
     def advertise(self, advert: Advert) -> bool:
         """Hand in any advert."""

@@ -72,6 +72,31 @@ def test_an_expected_seeder_that_is_none_any_more_is_not_waited_for() -> None:
     cluster.machine.check()
 
 
+def test_who_goes_to_the_origin_takes_the_seeders_place() -> None:
+    """It waits for nobody, its children take what it left, and the wave hangs on it."""
+    cluster = Cluster()
+    cluster.advertise(Advert(node=node(1, seeder=True)))
+    for number in (2, 3, 4):
+        cluster.joins(node(number))
+    assert [cluster.parents(node(n)) for n in (2, 3, 4)] == [[1], [2], [3]]
+    cluster.joins(node(2), gone=[1])
+    cluster.holds(node(3), have=pack([0], SEGMENTS), fetching=True)
+    assert cluster.parents(node(3)) == []
+    assert [cluster.parents(node(n)) for n in (2, 4)] == [[3], [2]]
+
+
+def test_a_seeder_that_nobody_reaches_is_not_expected() -> None:
+    """Until it calls, which proves that it is there."""
+    cluster = Cluster()
+    cluster.advertise(Advert(node=node(1, seeder=True)))
+    cluster.joins(node(2), gone=[1])
+    assert cluster.joins(node(3)) == [[2]]
+    assert cluster.parents(node(2)) == [None]
+    cluster.advertise(Advert(node=node(1, seeder=True)))
+    cluster.joins(node(4))
+    assert cluster.parents(node(2)) == [1]
+
+
 def test_groups_do_not_see_each_other() -> None:
     """Neither holders nor seeders nor downloaders of another group are in a plan."""
     cluster = Cluster()
