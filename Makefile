@@ -12,7 +12,7 @@ PYTHON ?=
 STAMP := $(VENV)/stamp
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
 TEST_PACKAGES := $(shell sed 's/\#.*//' packaging/apt/test.txt)
-BENCHES := hit idle single memory pair gossip failover wave
+BENCHES := hit idle single memory pair lazy gossip failover wave
 FUZZES := gossip
 FUZZ_S ?= 60
 PYTEST := $(AS_ROOT) $(BIN)/python -m pytest -o tmp_path_retention_policy=failed

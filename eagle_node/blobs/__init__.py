@@ -3,7 +3,9 @@
 ``segments``  the layout of a blob as a pure function of its size (wire constant)
 ``eviction``  which blobs to drop, as a pure function
 ``index``     what is committed, arriving and how recently used, in SQLite
-``ingest``    one arriving blob: segments in, in-order bytes out, verified before commit
+``arrival``   one arriving blob: segments in, in-order bytes out, verified before commit
+``demand``    what readers want of it: whole segments, or parts of them
+``parts``     writes parts of segments
 ``cache``     opens, reserves, commits, evicts; crash-safe by atomic rename
 ``reader``    bytes of a committed or arriving blob, in order, as file slices
 """

@@ -14,6 +14,8 @@ from typing import Self
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import NoSpace, StartError, Unavailable, WrongContent
+from eagle_node.base.intervals import IntervalSet
+from eagle_node.base.ranges import ByteRange
 from eagle_node.base.sizes import format_size
 from eagle_node.blobs import files
 from eagle_node.blobs.arrival import Arrival, Phase
@@ -34,7 +36,7 @@ _RECENCY_FLUSH_S = 5.0
 class Cache:
     """Committed and arriving blobs under ``root``; an async context manager.
 
-    Invariant: ``used`` (committed bytes, plus segments reserved by arrivals) never exceeds the
+    Invariant: ``used`` (committed bytes, plus what arrivals have reserved) never exceeds the
     limit, and reservations leave the configured reserve of the file system alone.
     """
 
@@ -47,6 +49,8 @@ class Cache:
         self._resumable: dict[Digest, ArrivingRow] = {}
         self._arrivals: dict[Digest, Arrival] = {}
         self._reserved: dict[Digest, set[int]] = {}
+        self._parted: dict[Digest, IntervalSet] = {}
+        """Parts that arrivals have reserved, of segments that they have not."""
         self._pins: Counter[Digest] = Counter()
         self._kept: set[Digest] = set()
         self._recency = 0
@@ -89,12 +93,13 @@ class Cache:
 
     @property
     def used(self) -> int:
-        """Bytes of committed blobs and of segments that arrivals have reserved."""
+        """Bytes of committed blobs, and of segments and parts that arrivals have reserved."""
         arriving = sum(
             self._arrivals[digest].layout.segments[index].length
             for digest, numbers in self._reserved.items()
             for index in numbers
         )
+        arriving += sum(parts.total for parts in self._parted.values())
         return arriving + sum(each.size for each in self._residents.values())
 
     def __contains__(self, digest: Digest) -> bool:
@@ -173,7 +178,7 @@ class Cache:
     def resumable(self, digest: Digest) -> int | None:
         """Size of a blob of which verified segments were kept; None when there are none."""
         row = self._resumable.get(digest)
-        return row.size if row is not None else None
+        return row.size if row is not None and row.segments else None
 
     def directory(self, digest: Digest) -> files.BlobDirectory:
         """Where a blob lies or arrives."""
@@ -200,19 +205,25 @@ class Cache:
         if size > MAX_SIZE:
             raise Unavailable(f"{digest} is said to have {size} bytes; no blob has")
         row = self._resumable.pop(digest, None)
-        kept = row.segments if row is not None and row.size == size else frozenset()
-        arrival = Arrival(self.directory(digest), layout_of(size), kept)
+        if row is not None and row.size != size:
+            row = None
+        kept = row.segments if row is not None else frozenset()
+        parts = row.parts if row is not None else ()
+        arrival = Arrival(self.directory(digest), layout_of(size), kept, parts)
         self._arrivals[digest] = arrival
         self._reserved[digest] = set(kept)
+        self._parted[digest] = IntervalSet(parts)
         try:
-            intact = await finish_in_thread(arrival.directory.prune, size, kept)
+            intact = await finish_in_thread(
+                arrival.directory.prune, size, kept, arrival.parted_segments()
+            )
             await self._index.begin(digest, size)
         except OSError as error:
             self._forget_arrival(digest)
             raise NoSpace(f"cannot use {arrival.directory.path}: {error.strerror}") from error
         except BaseException:
             self._forget_arrival(digest)
-            self._keep(digest, size, kept)
+            self._keep(digest, size, kept, parts)
             raise
         arrival.keep_only(intact)
         self._reserved[digest] &= intact
@@ -228,11 +239,38 @@ class Cache:
             reserved |= wanted
             self._gauge()
 
+    def reserve_part(self, arrival: Arrival, run: ByteRange) -> None:
+        """Make room for bytes of one segment; `NoSpace` says why there is none."""
+        if arrival.layout.at(run.start).index in self._reserved[arrival.digest]:
+            return
+        parts = self._parted[arrival.digest]
+        needed = sum(gap.length for gap in parts.gaps(run))
+        if needed:
+            self._make_room(needed, blob=arrival.digest)
+            parts.add(run)
+            self._gauge()
+
+    def promote(self, arrival: Arrival, index: int) -> None:
+        """Make the parts of a segment, which cover it, the segment's file."""
+        segment = arrival.layout.segments[index]
+        self._parted[arrival.digest].discard(ByteRange(segment.start, segment.stop))
+        self.reserve(arrival, [index])
+        try:
+            os.replace(arrival.directory.part(index), arrival.directory.segment(index))
+        except OSError as error:
+            raise Unavailable(f"cannot use {arrival.directory.path}: {error.strerror}") from error
+        arrival.parts.discard(ByteRange(segment.start, segment.stop))
+        arrival.grew(index, segment.length)
+
     async def segment_done(self, arrival: Arrival, index: int) -> None:
         """A segment's file is whole: readers may have it, and a restart keeps it."""
         if arrival.phase is not Phase.ARRIVING or index in arrival.have:
             return
         arrival.completed(index)
+        segment = arrival.layout.segments[index]
+        self._parted[arrival.digest].discard(ByteRange(segment.start, segment.stop))
+        with contextlib.suppress(OSError):
+            arrival.directory.part(index).unlink(missing_ok=True)
         await self._index.segments_verified(arrival.digest, [index])
 
     async def commit(self, arrival: Arrival, torrents: bytes) -> None:
@@ -257,20 +295,23 @@ class Cache:
         digest, size = arrival.digest, arrival.layout.size
         if digest not in self._arrivals:
             return
-        if isinstance(arrival.error, WrongContent) or not arrival.have:
+        parts = tuple(arrival.parts)
+        if isinstance(arrival.error, WrongContent) or not (arrival.have or parts):
             await self.discard(arrival)
             return
         for listener in self.on_drop:
             listener(digest)
         try:
-            await finish_in_thread(arrival.directory.prune, size, arrival.have)
+            await finish_in_thread(
+                arrival.directory.prune, size, arrival.have, arrival.parted_segments()
+            )
             # Again, since whoever said so segment by segment may have been cancelled meanwhile.
             await self._index.segments_verified(digest, arrival.have)
         except OSError as error:
             log.warning("cannot clean up %s: %s", arrival.directory.path, error)
         finally:
             self._forget_arrival(digest)
-            self._keep(digest, size, frozenset(arrival.have))
+            self._keep(digest, size, frozenset(arrival.have), parts)
 
     async def discard(self, arrival: Arrival) -> None:
         """Drop an arrival and its bytes."""
@@ -292,7 +333,7 @@ class Cache:
     def check(self) -> None:
         """Assert the invariants."""
         assert not self._residents.keys() & self._arrivals.keys()
-        assert self._arrivals.keys() == self._reserved.keys()
+        assert self._arrivals.keys() == self._reserved.keys() == self._parted.keys()
         assert self.limit == 0 or self.used <= self.limit
         for arrival in self._arrivals.values():
             arrival.check()
@@ -314,14 +355,23 @@ class Cache:
         self._residents[digest] = Resident(size=resident.size, used=self._recency)
         self._touched[digest] = self._recency
 
-    def _keep(self, digest: Digest, size: int, segments: frozenset[int]) -> None:
-        if segments:
-            self._resumable[digest] = ArrivingRow(digest=digest, size=size, segments=segments)
+    def _keep(
+        self,
+        digest: Digest,
+        size: int,
+        segments: frozenset[int],
+        parts: tuple[ByteRange, ...] = (),
+    ) -> None:
+        if segments or parts:
+            self._resumable[digest] = ArrivingRow(
+                digest=digest, size=size, segments=segments, parts=parts
+            )
             self._gauge()
 
     def _forget_arrival(self, digest: Digest) -> None:
         self._arrivals.pop(digest, None)
         self._reserved.pop(digest, None)
+        self._parted.pop(digest, None)
         self._gauge()
 
     def _make_room(self, needed: int, blob: Digest | None = None) -> None:
@@ -436,7 +486,8 @@ class Cache:
 
 def _held(row: ArrivingRow) -> int:
     segments = layout_of(row.size).segments
-    return sum(segments[index].length for index in row.segments)
+    parts = sum(part.length for part in row.parts)
+    return parts + sum(segments[index].length for index in row.segments)
 
 
 def _commit_files(directory: files.BlobDirectory, size: int, torrents: bytes) -> None:

@@ -1,6 +1,7 @@
 """The cache on disk: one directory per blob, one file per segment, a marker once it is whole.
 
     CACHE/ab/<hex>/<hex>.0000 …   segment files, as BitTorrent names them
+    CACHE/ab/<hex>/<hex>.0007.parts  of a segment of which only parts are here, with holes
     CACHE/ab/<hex>/torrents       the segments' metainfo, a bencoded list
     CACHE/ab/<hex>/whole          JSON; appears by an atomic rename once verified
 
@@ -35,6 +36,10 @@ class BlobDirectory:
         """The file of segment ``index``."""
         return self.path / segment_name(self.digest, index)
 
+    def part(self, index: int) -> Path:
+        """The file of the parts of segment ``index``, each where it lies in the segment."""
+        return self.path / f"{segment_name(self.digest, index)}.parts"
+
     @property
     def torrents(self) -> Path:
         """The file that keeps the segments' metainfo."""
@@ -60,8 +65,14 @@ class BlobDirectory:
         self.withdraw()
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def prune(self, size: int, segments: Iterable[int]) -> frozenset[int]:
-        """Delete everything but ``segments`` of a blob of ``size`` bytes; those that are intact."""
+    def prune(
+        self, size: int, segments: Iterable[int], parts: Iterable[int] = ()
+    ) -> frozenset[int]:
+        """Delete everything but ``segments`` of a blob of ``size`` bytes; those that are intact.
+
+        The part files of the segments ``parts`` stay as well.
+        """
+        parted = {self.part(index) for index in parts}
         wanted = set(segments)
         kept = {
             self.segment(segment.index): segment.index
@@ -70,7 +81,7 @@ class BlobDirectory:
         }
         self.path.mkdir(parents=True, exist_ok=True)
         for entry in self.path.iterdir():
-            if entry not in kept:
+            if entry not in kept and entry not in parted:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         return frozenset(kept.values())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from eagle_node.base.digest import Digest
+from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.files import boot_id
 from eagle_node.store.database import Database
 
@@ -33,6 +34,8 @@ class ArrivingRow:
     digest: Digest
     size: int
     segments: frozenset[int]
+    parts: tuple[ByteRange, ...] = ()
+    """Bytes of other segments; known in memory only."""
 
 
 def _create(tables: Tables) -> None:

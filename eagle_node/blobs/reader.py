@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Unavailable
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.arrival import Arrival
+from eagle_node.blobs.demand import demand_for
 from eagle_node.blobs.files import BlobDirectory
-from eagle_node.blobs.segments import Layout
+from eagle_node.blobs.segments import Layout, Segment
 from eagle_node.metrics.instruments import Source
 
 
@@ -69,7 +71,7 @@ class BlobReader:
     @contextmanager
     def expecting(self, ranges: Sequence[ByteRange]) -> Iterator[None]:
         """While the block lasts all of ``ranges`` are fetched, not only the one being read."""
-        wanted = {object(): each for each in ranges} if len(ranges) > 1 else {}
+        wanted = {object(): demand_for(each) for each in ranges} if len(ranges) > 1 else {}
         if self._arrival is None or not wanted:
             yield
             return
@@ -95,15 +97,18 @@ class BlobReader:
                 if self._arrival is not None:
                     await self._arrival.readable(offset, wanted.stop)
                 rewrites = self._rewrites(segment.index)
-                with self._open(segment.index) as file:
+                place = self._place(segment, offset)
+                with _open(place) as file:
                     last = min(segment.stop, wanted.stop)
                     while offset < last:
                         run = await self._run(offset, last)
                         if self._rewrites(segment.index) != rewrites:
                             raise Unavailable(f"the source of {self.digest} was replaced")
+                        if self._place(segment, offset) != place:
+                            break
                         yield FileSlice(file, run.start - segment.start, run.length)
                         offset = run.stop
-                        self._advance(ByteRange(offset, wanted.stop))
+                        self._advance(offset)
 
     async def read(self, wanted: ByteRange | None = None) -> bytes:
         """The bytes of ``wanted`` (default: all) in memory; for small blobs."""
@@ -127,7 +132,7 @@ class BlobReader:
         if self._arrival is not None:
             if wanted.length == self.size:
                 self._arrival.want_whole()
-            self._arrival.demand[self] = wanted
+            self._arrival.demand[self] = demand_for(wanted)
             self._arrival.woke()
         try:
             yield
@@ -136,16 +141,21 @@ class BlobReader:
                 self._arrival.demand.pop(self, None)
                 self._arrival.woke()
 
-    def _advance(self, left: ByteRange) -> None:
+    def _advance(self, offset: int) -> None:
         if self._arrival is not None:
-            self._arrival.demand[self] = left
+            self._arrival.demand[self].offset = offset
 
-    @contextmanager
-    def _open(self, index: int) -> Iterator[BinaryIO]:
-        path = self._directory.segment(index)
-        try:
-            file = path.open("rb")
-        except OSError as error:
-            raise Unavailable(f"cached segment {path.name} cannot be read: {error}") from error
-        with file:
-            yield file
+    def _place(self, segment: Segment, offset: int) -> Path:
+        if self._arrival is not None:
+            return self._arrival.place(offset)
+        return self._directory.segment(segment.index)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise Unavailable(f"cached segment {path.name} cannot be read: {error}") from error
+    with file:
+        yield file

@@ -15,14 +15,18 @@ from eagle_node.metainfo.messages import (
     FETCH,
     GET_METAINFO,
     PREFETCH,
+    READ,
     FetchReply,
     FetchRequest,
     PrefetchRequest,
+    ReadRequest,
     decode_fetch_reply,
     decode_metainfo_reply,
+    decode_read_reply,
     encode_fetch_request,
     encode_metainfo_request,
     encode_prefetch_request,
+    encode_read_request,
 )
 from eagle_node.metainfo.registry_messages import (
     CHECK,
@@ -147,6 +151,31 @@ class MetaInfoClient:
         except TimeoutError:
             self._failed_at[address] = self._clock()
             raise Unavailable(f"seeder {address} takes no questions") from None
+        finally:
+            call.cancel()
+
+    async def read_from(
+        self, address: Address, request: ReadRequest, *, silence_s: float
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes in order; `Unavailable` also after ``silence_s`` without any.
+
+        They may be fewer than were asked for: the caller counts. Closing this cancels the call.
+        """
+        channel = await self._connected(address)
+        call = channel.unary_stream(READ)(encode_read_request(request))
+        replies = aiter(call)
+        try:
+            while True:
+                with _translated(address):
+                    try:
+                        async with asyncio.timeout(silence_s):
+                            raw = await anext(replies)
+                    except TimeoutError as error:
+                        raise Unavailable(f"seeder {address} is silent") from error
+                    except StopAsyncIteration:
+                        return
+                    data = decode_read_reply(raw)
+                yield data
         finally:
             call.cancel()
 

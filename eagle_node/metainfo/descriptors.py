@@ -22,6 +22,8 @@ MessageName = Literal[
     "PrefetchRequest",
     "PrefetchBlob",
     "PrefetchReply",
+    "ReadRequest",
+    "ReadReply",
     "ManifestRequest",
     "ManifestReply",
     "CheckRequest",
@@ -66,6 +68,18 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
     ),
     "PrefetchBlob": ("string digest", "uint64 size"),
     "PrefetchReply": (),
+    "ReadRequest": (
+        "string registry",
+        "string repository",
+        "string digest",
+        "string authorization",
+        "string node_id",
+        "string request_id",
+        "string path",
+        "uint64 start",
+        "uint64 stop",
+    ),
+    "ReadReply": ("bytes data",),
     "ManifestRequest": (
         "string registry",
         "string repository",
@@ -104,6 +118,7 @@ _METHODS: dict[str, tuple[tuple[str, MessageName, MessageName, bool], ...]] = {
     "Segments": (
         ("Fetch", "FetchRequest", "FetchReply", True),
         ("Prefetch", "PrefetchRequest", "PrefetchReply", False),
+        ("Read", "ReadRequest", "ReadReply", True),
     ),
     "Registry": (
         ("Manifest", "ManifestRequest", "ManifestReply", False),

@@ -21,6 +21,8 @@ FETCH = "/metainfo.Segments/Fetch"
 """Path of the streaming call."""
 PREFETCH = "/metainfo.Segments/Prefetch"
 """Path of the unary call that only tells what will be wanted."""
+READ = "/metainfo.Segments/Read"
+"""Path of the streaming call for bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,25 @@ class PrefetchRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRequest:
+    """A node wants bytes ``[start, stop)`` of a blob: less of a segment than is worth a torrent."""
+
+    registry: str
+    """``host[:port]``, as in image references."""
+    repository: str
+    digest: Digest
+    authorization: str = field(default="", repr=False)
+    """The client's own ``Authorization`` header; empty: none. Never shown, never kept."""
+    node_id: NodeId
+    request_id: str = ""
+    """For the logs of both ends."""
+    path: str = ""
+    """Path and query at which the registry serves the blob; empty: where the protocol says."""
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayoutEvent:
     """The blob's size, before any of its segments."""
 
@@ -108,6 +129,8 @@ class BeatEvent:
     received: int
     """Bytes of the blob that are at the seeder."""
 
+
+_READ_FIELDS = tuple(ReadRequest.__dataclass_fields__)
 
 FetchReply = LayoutEvent | SegmentEvent | InlineEvent | BeatEvent
 """What a seeder tells about a blob, one at a time."""
@@ -218,6 +241,34 @@ def decode_prefetch_request(data: bytes) -> PrefetchRequest:
 def encode_prefetch_reply() -> bytes:
     """``metainfo.PrefetchReply``, which says nothing."""
     return _serialized(message("PrefetchReply"))
+
+
+def encode_read_request(request: ReadRequest) -> bytes:
+    """``metainfo.ReadRequest``."""
+    made = message("ReadRequest")
+    for name in _READ_FIELDS:
+        setattr(made, name, getattr(request, name))
+    return _serialized(made)
+
+
+def decode_read_request(data: bytes) -> ReadRequest:
+    """The opposite of `encode_read_request`; names are for the caller to check."""
+    parsed = _parsed("ReadRequest", data)
+    fields = {name: getattr(parsed, name) for name in _READ_FIELDS}
+    fields |= {"digest": parse_digest(parsed.digest), "node_id": NodeId(parsed.node_id)}
+    return ReadRequest(**fields)
+
+
+def encode_read_reply(data: bytes) -> bytes:
+    """``metainfo.ReadReply`` with some bytes."""
+    made = message("ReadReply")
+    made.data = data
+    return _serialized(made)
+
+
+def decode_read_reply(data: bytes) -> bytes:
+    """The bytes in a ``metainfo.ReadReply``."""
+    return bytes(_parsed("ReadReply", data).data)
 
 
 def encode_metainfo_request(url: str) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from eagle_node.base.errors import EagleError
 from eagle_node.metainfo.errors import TRAILER, RpcStatus, encode_error
@@ -11,19 +11,26 @@ from eagle_node.metainfo.messages import (
     FETCH,
     GET_METAINFO,
     PREFETCH,
+    READ,
     FetchReply,
     FetchRequest,
     PrefetchRequest,
+    ReadRequest,
     decode_fetch_request,
     decode_metainfo_request,
     decode_prefetch_request,
+    decode_read_request,
     encode_fetch_reply,
     encode_metainfo_reply,
     encode_prefetch_reply,
+    encode_read_reply,
 )
 
 if TYPE_CHECKING:
     import grpc.aio
+
+R = TypeVar("R")
+A = TypeVar("A")
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),
@@ -49,6 +56,10 @@ class MetaInfoHandler(Protocol):
         """Take note of what may be wanted soon; returns before any of it is fetched."""
         ...
 
+    def read(self, request: ReadRequest) -> AsyncIterator[bytes]:
+        """The bytes asked for, in order; cancelled when the client goes away."""
+        ...
+
 
 def add_metainfo_service(server: grpc.aio.Server, handler: MetaInfoHandler) -> None:
     """Let ``server`` answer the services for blobs of ``metainfo.proto`` with ``handler``."""
@@ -59,6 +70,7 @@ def add_metainfo_service(server: grpc.aio.Server, handler: MetaInfoHandler) -> N
         GET_METAINFO: grpc.unary_unary_rpc_method_handler(calls.get_metainfo),
         FETCH: grpc.unary_stream_rpc_method_handler(calls.fetch),
         PREFETCH: grpc.unary_unary_rpc_method_handler(calls.prefetch),
+        READ: grpc.unary_stream_rpc_method_handler(calls.read),
     }
     for path, method in methods.items():
         service, name = path.strip("/").split("/")
@@ -93,16 +105,31 @@ class _Calls:
         return encode_prefetch_reply()
 
     async def fetch(self, raw: bytes, context: Any) -> None:
+        await self._stream(
+            raw, context, decode_fetch_request, self._handler.fetch, encode_fetch_reply
+        )
+
+    async def read(self, raw: bytes, context: Any) -> None:
+        await self._stream(raw, context, decode_read_request, self._handler.read, encode_read_reply)
+
+    async def _stream(
+        self,
+        raw: bytes,
+        context: Any,
+        decode: Callable[[bytes], R],
+        answer: Callable[[R], AsyncIterator[A]],
+        encode: Callable[[A], bytes],
+    ) -> None:
         try:
-            request = decode_fetch_request(raw)
+            request = decode(raw)
         except EagleError as error:
             await abort(context, encode_error(error))
         except ValueError as error:
             await abort(context, malformed(error))
-        replies = self._handler.fetch(request)
+        replies = answer(request)
         try:
             async for reply in replies:
-                await context.write(encode_fetch_reply(reply))
+                await context.write(encode(reply))
         except EagleError as error:
             await abort(context, encode_error(error))
         finally:

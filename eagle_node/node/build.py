@@ -241,6 +241,7 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         announces=await enter(AnnounceEndpoint(parts.swarm.host)),
         config=parts.config.swarm,
         metrics=parts.metrics,
+        download=parts.governor.download,
         clock=monotonic,
     )
     interval = parts.config.tracker.interval_s

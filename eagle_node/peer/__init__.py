@@ -3,6 +3,7 @@
 ``events``     what happens to a download, and what it wants done
 ``machine``    the life cycle of a download: events and time in, effects out; no IO
 ``download``   performs the effects: metainfo stream, torrents, plan, fallback to the origin
+``parts``      parts of segments, where readers want no more, from the seeders
 ``announce``   the loopback endpoint that tells libtorrent whom the plan names
 ``advertise``  tells the trackers what this node holds, in batches
 ``relay``      has the seeder that owns a repository ask its registry

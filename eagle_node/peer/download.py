@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from eagle_node.base.errors import EagleError, NoSpace, Unavailable
+from eagle_node.base.errors import Denied, EagleError, NoSpace, Unavailable
 from eagle_node.base.ids import NodeId
 from eagle_node.blobs.segments import LAYOUT_VERSION
 from eagle_node.config.tree import SwarmConfig
@@ -25,7 +25,9 @@ from eagle_node.metrics.instruments import Metrics
 from eagle_node.peer import events as m
 from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.peer.machine import Download
+from eagle_node.peer.parts import PartSource
 from eagle_node.registry.names import BlobRef
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.context import request_id
 from eagle_node.runtime.sockets import Address
@@ -60,6 +62,8 @@ _UNKNOWN = NodeId("")
 """Of a seeder that no tracker has named."""
 _MESH = 8
 """Peers to dial when the plan's parents make no progress."""
+_SEEDER_PATIENCE = 3
+"""Stalls that a seeder is granted for the next byte of a part: it may come from the origin."""
 _FIRST_SEGMENTS = 16
 """Urgent segments to name to a seeder."""
 
@@ -78,6 +82,8 @@ class Means:
     announces: AnnounceEndpoint
     config: SwarmConfig
     metrics: Metrics
+    download: ByteBudget
+    """What comes past the swarm is drawn from it."""
     clock: Clock
 
 
@@ -100,6 +106,16 @@ class SwarmFill:
         self._seeders = seeders
         self._next_in_line = next_in_line
         self._origin = origin
+        self._parts = PartSource(
+            metainfo=means.metainfo,
+            seeders=seeders,
+            blob=blob,
+            authorization=authorization,
+            node_id=means.node().node_id,
+            silence_s=_SEEDER_PATIENCE * means.config.stall_s,
+            download=means.download,
+            metrics=means.metrics,
+        )
         self._torrents: dict[int, SegmentTorrent] = {}
         self._prepared: set[int] = set()
         self._active: dict[int, int] = {}
@@ -117,6 +133,8 @@ class SwarmFill:
 
     async def __call__(self, transfer: Transfer) -> None:
         """Bring what is missing and wanted; raises the last source's error."""
+        if transfer.begun and await self._parts_suffice(transfer):
+            return
         means = self._means
         self._events = asyncio.Queue()
         machine = Download(
@@ -129,6 +147,7 @@ class SwarmFill:
         async with TaskSet() as tasks:
             tasks.spawn(self._tick(machine), name="download-tick")
             tasks.spawn(self._watch_demand(transfer), name="download-demand")
+            tasks.spawn(self._bring_parts(transfer), name="download-parts")
             tasks.spawn(self._follow_plan(transfer, machine), name="download-follow-plan")
             effects = machine.start()
             try:
@@ -144,11 +163,40 @@ class SwarmFill:
             case m.GiveUp(error):
                 raise error
             case m.GoToOrigin(reason):
-                log.warning("%s: %s; fetching it from the origin", self._blob.digest, reason)
-                means.metrics.fallbacks.labels("origin").inc()
-                if transfer.begun:
-                    transfer.arrival.source = "origin"
-                await self._origin(transfer)
+                await self._go_to_origin(transfer, reason)
+
+    async def _go_to_origin(self, transfer: Transfer, reason: str) -> None:
+        log.warning("%s: %s; fetching it from the origin", self._blob.digest, reason)
+        self._means.metrics.fallbacks.labels("origin").inc()
+        if transfer.begun:
+            transfer.arrival.source = "origin"
+        await self._origin(transfer)
+
+    async def _parts_suffice(self, transfer: Transfer) -> bool:
+        """Bring what is wanted if that is only parts of segments; whether it was."""
+        arrival = transfer.arrival
+        if arrival.missing():
+            return False
+        arrival.source = "swarm"
+        try:
+            await self._parts.bring(transfer)
+        except (Denied, NoSpace):
+            raise
+        except EagleError as error:
+            await self._go_to_origin(transfer, str(error))
+            return True
+        return not arrival.wants_more()
+
+    async def _bring_parts(self, transfer: Transfer) -> None:
+        """Beside what the swarm brings."""
+        await asyncio.wait([transfer.opened])
+        while transfer.begun:
+            try:
+                await self._parts.bring(transfer)
+            except EagleError as error:
+                self._events.put_nowait(m.PartsFailed(error))
+                return
+            await transfer.arrival.changed()
 
     async def _perform(
         self, effects: Sequence[m.Effect], transfer: Transfer, tasks: TaskSet
@@ -202,6 +250,8 @@ class SwarmFill:
             case PieceRejected():
                 log.warning("%s: a peer sent a wrong piece %d", self._blob.digest, event.piece)
                 return None
+            case m.PartsFailed():
+                return event
             case m.LayoutArrived() | m.Wanted() | m.MetainfoArrived() | m.SegmentArrived():
                 return event
             case m.ParentLost() | m.ParentGone() | m.Planned():
@@ -235,6 +285,7 @@ class SwarmFill:
     def _prepare_segment(self, index: int, transfer: Transfer) -> None:
         torrent = self._torrents[index]
         transfer.reserve(index)
+        transfer.arrival.writing.add(index)
         self._prepared.add(index)
         transfer.fetching[torrent.info_hash] = index
         self._means.announces.offer(torrent.info_hash, partial(self._parent, index))
@@ -424,7 +475,7 @@ class SwarmFill:
         arrival.source = "swarm"
         have = frozenset(arrival.have)
         self._events.put_nowait(m.LayoutArrived(len(arrival.layout.segments), have, swarmed))
-        self._events.put_nowait(m.Wanted(tuple(arrival.missing())))
+        self._events.put_nowait(_wanted(transfer))
 
     def _fall_back_to(self, seeder: Address, port: int) -> None:
         """Without a plan the seeder itself is the parent."""
@@ -469,12 +520,12 @@ class SwarmFill:
 
     async def _watch_demand(self, transfer: Transfer) -> None:
         await asyncio.wait([transfer.opened])
-        before: tuple[int, ...] = ()
+        before = m.Wanted(())
         while True:
-            missing = tuple(transfer.arrival.missing())
-            if missing != before:
-                self._events.put_nowait(m.Wanted(missing))
-            before = missing
+            wanted = _wanted(transfer)
+            if wanted != before:
+                self._events.put_nowait(wanted)
+            before = wanted
             await transfer.arrival.changed()
 
     async def _tick(self, machine: Download) -> None:
@@ -506,12 +557,18 @@ class SwarmFill:
             info_hash = self._torrents[index].info_hash
             self._means.announces.withdraw(info_hash)
             self._means.swarm.remove(info_hash)
+            transfer.arrival.writing.discard(index)
         self._prepared.clear()
         transfer.fetching.clear()
         self._active.clear()
         self._dialled_for.clear()
         if transfer.begun:
             transfer.arrival.woke()
+
+
+def _wanted(transfer: Transfer) -> m.Wanted:
+    arrival = transfer.arrival
+    return m.Wanted(tuple(arrival.missing()), parts=bool(arrival.missing_parts()))
 
 
 async def _answers(peer: PeerAddress) -> bool:

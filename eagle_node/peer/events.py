@@ -22,9 +22,20 @@ class LayoutArrived:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is missing and wanted has changed; most urgent first."""
+    """What is missing and wanted has changed; most urgent first.
+
+    ``parts``: beside these segments parts of others are, which come without the swarm.
+    """
 
     indices: tuple[int, ...]
+    parts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartsFailed:
+    """No seeder can give the parts that are wanted."""
+
+    error: EagleError
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,7 @@ class Ticked:
 Event = (
     LayoutArrived
     | Wanted
+    | PartsFailed
     | MetainfoArrived
     | SegmentArrived
     | ParentLost

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import assert_never
 
-from eagle_node.base.errors import Denied, EagleError
+from eagle_node.base.errors import Denied, EagleError, NoSpace
 from eagle_node.peer.events import (
     AskPlan,
     BytesArrived,
@@ -32,6 +32,7 @@ from eagle_node.peer.events import (
     Parent,
     ParentGone,
     ParentLost,
+    PartsFailed,
     Planned,
     PrepareSegment,
     ProbeParent,
@@ -111,6 +112,7 @@ class Download:
         self._seeders = seeders
         self._next_in_line = next_in_line
         self._window = window
+        self._parts = False
         self._stall_s = stall_s
         self._heard_at = now
         """When a seeder last gave a sign of progress."""
@@ -151,6 +153,9 @@ class Download:
                     return (AskPlan(parent_failed=False), *self._fill_window(now))
             case Wanted():
                 self._wanted = event.indices
+                self._parts = event.parts
+            case PartsFailed():
+                return self._parts_failed(event.error)
             case MetainfoArrived():
                 self._heard_at = now
                 if self._states.get(event.index) is State.WAITING:
@@ -241,6 +246,8 @@ class Download:
             return ()
         missing = [i for i in self._wanted if self._states.get(i) is not State.DONE]
         if not missing:
+            if self._parts:
+                return ()
             self.ended = True
             return (Finish(),)
         if all(lane.planning for lane in self._lanes):
@@ -308,6 +315,12 @@ class Download:
         if not last or self._next_in_line or not self._in(*_SWARMING):
             return self._next_seeder(str(error))
         return ()
+
+    def _parts_failed(self, error: EagleError) -> Sequence[Effect]:
+        if isinstance(error, Denied | NoSpace):
+            self.ended = True
+            return (GiveUp(error),)
+        return self._to_origin(str(error))
 
     def _lacks_metainfo(self) -> bool:
         """Whether a seeder has yet to tell of something that is wanted."""

@@ -1,6 +1,8 @@
 """The seeder: fetches a blob once, cuts it into segments, is their first uploader.
 
 ``writer``   an in-order byte stream into segment files
+``source``   what bytes are fetched from
+``parts``    parts of segments, where readers want no more
 ``origin``   a transfer's source of last resort: the blob store, then the registry, resumed by Range
 ``turns``    what is asked for draws on the origin first, what is fetched ahead in its pauses
 ``archive``  keeps verified blobs in the pluggable blob store, and finds them there again

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.arrival import Arrival
+from eagle_node.blobs.demand import demand_for
 from eagle_node.blobs.segments import Layout
 
 
@@ -17,7 +18,7 @@ def interest(arrival: Arrival, indices: Iterable[int]) -> Iterator[None]:
     Even without any it keeps the arrival from being suspended: its segments stay on offer to the
     peer that downloads them. Numbers that the layout has not got are passed over.
     """
-    wanted = {object(): run for run in runs(arrival.layout, indices)}
+    wanted = {object(): demand_for(run) for run in runs(arrival.layout, indices)}
     arrival.readers += 1
     arrival.demand.update(wanted)
     arrival.woke()

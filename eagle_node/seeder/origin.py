@@ -1,29 +1,29 @@
 """Fills a transfer with bytes that come in order: from the blob store, or from the registry.
 
 One connection (a *lane*) carries the blob; it is resumed by Range from the byte where it broke. A
-reader that needs bytes which no lane will reach soon gets a lane of its own.
+reader that needs bytes which no lane will reach soon gets a lane of its own. Where readers want no
+more than parts of segments, each part is a request of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
 from eagle_node.base.errors import EagleError, NoSpace, Unavailable
+from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.segments import Segment
 from eagle_node.config.tree import SeederConfig
 from eagle_node.registry.answer import NoRanges
 from eagle_node.runtime.tasks import first_error
+from eagle_node.seeder.parts import bring_part
+from eagle_node.seeder.source import ByteSource, ByteStream, pause
 from eagle_node.seeder.writer import SegmentWriter
+from eagle_node.swarm.parts import PartFetches
 from eagle_node.swarm.transfers import Transfer
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 5.0
 _RETRIES_UNBEGUN = 1
 """A source that has not sent a byte yet is not worth waiting for: there may be others."""
 _PROBE = 1
@@ -35,24 +35,6 @@ _SOON_SEGMENTS = 2
 """... and segments, however large."""
 
 
-class ByteStream(Protocol):
-    """Bytes of a blob from some offset on."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole blob."""
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes in order; raises `Unavailable` when they end early."""
-
-
-class ByteSource(Protocol):
-    """Where whole blobs can be read from any offset."""
-
-    def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[ByteStream]:
-        """Bytes ``[start, stop)``; raises `Denied`, `NoRanges` or another `Unavailable`."""
-
-
 class InOrderFill:
     """Fills transfers from one `ByteSource`; callable as a transfer's source."""
 
@@ -60,21 +42,21 @@ class InOrderFill:
         self._source = source
         self._config = config
         self._lanes: set[_Lane] = set()
+        self._parts = PartFetches(self._part)
         self.ranges = True
         """Whether the source sends parts; else lanes read from the start up to what they need."""
 
     async def __call__(self, transfer: Transfer) -> None:
-        """Bring what is missing and wanted; raises the first lane's error."""
+        """Bring what is missing and wanted; raises the first error."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._lane(transfer, 0), name="lane")
+                self._start_lane(transfer, group, 0)
                 if not transfer.begun:
                     await asyncio.wait([transfer.opened])
-                while transfer.begun and self._lanes:
-                    urgent = self._out_of_reach(transfer, self._lanes)
-                    most = _MOST_LANES if self.ranges else 1
-                    if urgent is not None and len(self._lanes) < most:
-                        group.create_task(self._lane(transfer, urgent), name="lane")
+                while transfer.begun:
+                    self._dispatch(transfer, group)
+                    if not self._lanes and not self._parts:
+                        return
                     await transfer.arrival.changed()
         except* EagleError as errors:
             raise first_error(errors) from errors
@@ -90,6 +72,23 @@ class InOrderFill:
             return self._out_of_reach(transfer, others)
         return next(iter(transfer.arrival.missing()), None)
 
+    def _dispatch(self, transfer: Transfer, group: asyncio.TaskGroup) -> None:
+        """Start what readers need next and nobody brings."""
+        arrival = transfer.arrival
+        arrival.takes_parts = arrival.takes_parts and self.ranges
+        self._parts.dispatch(transfer, group)
+        urgent = self._out_of_reach(transfer, self._lanes)
+        most = _MOST_LANES if self.ranges else 1
+        if urgent is not None and len(self._lanes) < most:
+            self._start_lane(transfer, group, urgent)
+
+    async def _part(self, transfer: Transfer, run: ByteRange) -> None:
+        try:
+            await bring_part(transfer, run, self._source, self._config.origin_retries)
+        except NoRanges as error:
+            log.info("%s", error)
+            self.ranges = False
+
     def _out_of_reach(self, transfer: Transfer, lanes: set[_Lane]) -> int | None:
         """A segment that a reader needs next and that none of ``lanes`` will bring soon."""
         layout = transfer.arrival.layout
@@ -98,9 +97,12 @@ class InOrderFill:
                 return index
         return None
 
-    async def _lane(self, transfer: Transfer, first: int) -> None:
+    def _start_lane(self, transfer: Transfer, group: asyncio.TaskGroup, first: int) -> None:
         lane = _Lane(self, transfer, first)
         self._lanes.add(lane)
+        group.create_task(self._run(transfer, lane), name="lane")
+
+    async def _run(self, transfer: Transfer, lane: _Lane) -> None:
         try:
             await lane.run(self._source, self._config.origin_retries)
         finally:
@@ -148,8 +150,7 @@ class _Lane:
                     if failures > (retries if self._transfer.begun else _RETRIES_UNBEGUN):
                         raise
                     log.info("resuming %s at %s: %s", self._transfer.digest, self.offset, error)
-                    pause = _FIRST_PAUSE_S * 2 ** (failures - 1)
-                    await asyncio.sleep(min(_LONGEST_PAUSE_S, pause))
+                    await pause(failures)
 
     async def _connection(self, source: ByteSource, writer: SegmentWriter) -> bool:
         """One connection for one run of segments; False when there is nothing to bring."""

@@ -15,7 +15,8 @@ from eagle_node.registry.names import BlobRef
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.seeder.archive import Archive
-from eagle_node.seeder.origin import ByteSource, InOrderFill
+from eagle_node.seeder.origin import InOrderFill
+from eagle_node.seeder.source import ByteSource
 from eagle_node.seeder.turns import InTurn, Turns
 from eagle_node.storage.interface import BlobNotFound
 from eagle_node.swarm.transfers import Source, Transfer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -12,7 +13,9 @@ from yarl import URL
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Denied, Unavailable
+from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.cache import Cache
+from eagle_node.blobs.reader import BlobReader, FileSlice
 from eagle_node.blobs.segments import LAYOUT_VERSION
 from eagle_node.metainfo.messages import (
     BeatEvent,
@@ -21,6 +24,7 @@ from eagle_node.metainfo.messages import (
     InlineEvent,
     LayoutEvent,
     PrefetchRequest,
+    ReadRequest,
     SegmentEvent,
 )
 from eagle_node.registry.access import Access
@@ -34,6 +38,7 @@ from eagle_node.registry.names import (
 from eagle_node.registry.route import BlobRoute, parse_route
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import request_id
+from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.interest import interest
 from eagle_node.seeder.rights import remember_once_opened
@@ -43,6 +48,8 @@ from eagle_node.swarm.transfers import INLINE_LIMIT, Source, Transfer, Transfers
 log = logging.getLogger(__name__)
 
 _BEAT_S = 1.0
+_READ = 256 << 10
+"""Bytes of an answer to `SeederService.read`."""
 
 
 class SeederService:
@@ -110,6 +117,45 @@ class SeederService:
                 if not joined:
                     raise
                 log.info("%s was refused to whoever asked for it first: %s", blob, error)
+
+    async def read(self, request: ReadRequest) -> AsyncIterator[bytes]:
+        """Bytes of a segment of which a peer's readers want only a part.
+
+        They are fetched like any reader's here. No hash comes with them, since a segment has none
+        before all of it is here: the peer gives them to readers, as it gives them any range of a
+        blob that is not whole, and to nobody else.
+        """
+        request_id.set(request.request_id)
+        blob = _blob_of(request)
+        reader = await self._reader(blob, request.authorization or None)
+        try:
+            if not 0 <= request.start < request.stop <= reader.size:
+                raise BadName(f"{blob} has no bytes {request.start} to {request.stop}")
+            async with aclosing(reader.slices(ByteRange(request.start, request.stop))) as slices:
+                async for part in slices:
+                    async for chunk in _chunks(part):
+                        await self._upload.take(len(chunk))
+                        yield chunk
+        finally:
+            reader.close()
+
+    async def _reader(self, blob: BlobRef, authorization: str | None) -> BlobReader:
+        """A reader for a client who may read ``blob``; raises the origin's refusal."""
+        while True:
+            joined = self._known(blob.digest)
+            transfer = await self._start(blob, authorization, whole=False)
+            try:
+                if transfer is not None:
+                    await transfer.wait_opened()
+            except Denied as error:
+                if not joined:
+                    raise
+                log.info("%s was refused to whoever asked for it first: %s", blob, error)
+                continue
+            reader = self._cache.open(blob.digest)
+            if reader is None:
+                raise Unavailable(f"{blob.digest} was lost while it was opened")
+            return reader
 
     async def prefetch(self, request: PrefetchRequest) -> None:
         """Note what may be asked for soon, if it is not here."""
@@ -223,7 +269,18 @@ async def _beats(transfer: Transfer, awaited: asyncio.Future[Any]) -> AsyncItera
             yield BeatEvent(received=transfer.arrival.received if transfer.begun else 0)
 
 
-def _blob_of(request: FetchRequest) -> BlobRef:
+async def _chunks(part: FileSlice) -> AsyncIterator[bytes]:
+    offset, stop = part.offset, part.offset + part.length
+    while offset < stop:
+        wanted = min(_READ, stop - offset)
+        chunk = await finish_in_thread(os.pread, part.file.fileno(), wanted, offset)
+        if not chunk:
+            raise Unavailable("a segment became shorter while it was read")
+        offset += len(chunk)
+        yield chunk
+
+
+def _blob_of(request: FetchRequest | ReadRequest) -> BlobRef:
     registry = parse_registry(request.registry)
     if not request.path:
         return BlobRef(

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from eagle_node.seeder.origin import ByteSource, ByteStream
+from eagle_node.seeder.source import ByteSource, ByteStream
 from eagle_node.swarm.transfers import Transfer
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from types import TracebackType
 from typing import Self
 
-from eagle_node.base.errors import NoSpace, Unavailable
+from eagle_node.blobs.parts import disk_error
 from eagle_node.blobs.segments import Segment
 from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.swarm.transfers import Transfer
@@ -49,9 +48,10 @@ class SegmentWriter:
             path.unlink(missing_ok=True)
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise _translated(error, str(path)) from error
+            raise disk_error(error, str(path)) from error
         self._segment = transfer.arrival.layout.segments[index]
         self._written = 0
+        transfer.arrival.writing.add(index)
 
     async def write(self, data: bytes) -> bytes:
         """Append; returns what is left over once the open segment is whole (and now closed)."""
@@ -62,7 +62,7 @@ class SegmentWriter:
             await finish_in_thread(_append, self._file, memoryview(data)[:count])
         except OSError as error:
             path = self._transfer.arrival.directory.segment(segment.index)
-            raise _translated(error, str(path)) from error
+            raise disk_error(error, str(path)) from error
         self._written += count
         if self._written < segment.length:
             self._transfer.arrival.grew(segment.index, self._written)
@@ -81,9 +81,3 @@ class SegmentWriter:
 def _append(file: int, data: memoryview) -> None:
     while data:
         data = data[os.write(file, data) :]
-
-
-def _translated(error: OSError, path: str) -> Unavailable:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace(f"the disk is full: cannot write {path}")
-    return Unavailable(f"cannot write {path}: {error.strerror}")

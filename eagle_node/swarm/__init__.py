@@ -4,5 +4,7 @@
 ``settings``  libtorrent's settings as functions of the configuration, each with its reason
 ``events``    what happens in the swarm, as facts
 ``session``   torrents in, events out; woken by the alert file descriptor, never polling
+``transfers`` blobs on their way, and what is seeded
+``parts``     keeps parts of segments coming
 ``governor``  one bandwidth limit over the swarm and everything else that the node transfers
 """

@@ -16,8 +16,10 @@ from typing import Any, Self
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError, Unavailable, WrongContent
 from eagle_node.base.ids import InfoHash
+from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.arrival import Arrival, Phase
 from eagle_node.blobs.cache import Cache
+from eagle_node.blobs.parts import PartWriter
 from eagle_node.blobs.segments import layout_of
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.tasks import TaskSet
@@ -151,6 +153,18 @@ class Transfer:
         await self._offer(index, torrent)
         await self._cache.segment_done(self.arrival, index)
 
+    def part(self, run: ByteRange) -> PartWriter:
+        """A writer of bytes of one segment; `part_written` follows."""
+        return PartWriter(self._cache, self.arrival, run)
+
+    async def part_written(self, run: ByteRange) -> None:
+        """Bytes of a part are here; a segment that they complete is offered like any other."""
+        index = self.arrival.layout.at(run.start).index
+        if self.arrival.parts_complete(index):
+            self.arrival.writing.add(index)
+            self._cache.promote(self.arrival, index)
+            await self.segment_written(index)
+
     async def _offer(self, index: int, torrent: SegmentTorrent | None) -> None:
         if torrent is None:
             if not self.swarmed:
@@ -168,7 +182,8 @@ class Transfer:
 
 
 Source = Callable[[Transfer], Awaitable[None]]
-"""Fills a transfer: calls `begin`, then `segment_written` for each segment that is missing.
+"""Fills a transfer: calls `begin`, then `segment_written` for each segment that is missing, and
+`part_written` for each missing part.
 
 Returns when nothing that is wanted is missing, raises an `EagleError` when it cannot go on.
 """
@@ -405,14 +420,14 @@ async def _verify(transfer: Transfer) -> None:
 
 
 async def _more_wanted(arrival: Arrival, linger_s: float) -> bool:
-    """Wait until somebody wants a segment that is missing; False after a while without readers."""
-    while not arrival.missing():
+    """Wait until somebody wants what is missing; False after a while without readers."""
+    while not arrival.wants_more():
         try:
             async with asyncio.timeout(None if arrival.readers else linger_s):
                 await arrival.changed()
         except TimeoutError:
             if not arrival.readers:
-                return bool(arrival.missing())
+                return arrival.wants_more()
     return True
 
 

@@ -78,6 +78,27 @@ def test_notices_survive_the_wire(request: m.PrefetchRequest) -> None:
     assert m.decode_prefetch_request(m.encode_prefetch_request(request)) == request
 
 
+@given(
+    st.builds(
+        m.ReadRequest,
+        registry=st.text(),
+        repository=st.text(),
+        digest=_digests,
+        authorization=st.text(),
+        node_id=st.text().map(NodeId),
+        request_id=st.text(),
+        path=st.text(),
+        start=st.integers(0, 2**64 - 1),
+        stop=st.integers(0, 2**64 - 1),
+    ),
+    st.binary(),
+)
+def test_reads_survive_the_wire(request: m.ReadRequest, data: bytes) -> None:
+    """A seeder reads exactly the request that a peer sent, the peer exactly the bytes."""
+    assert m.decode_read_request(m.encode_read_request(request)) == request
+    assert m.decode_read_reply(m.encode_read_reply(data)) == data
+
+
 @given(_replies)
 def test_replies_survive_the_wire(reply: m.FetchReply) -> None:
     """A peer reads exactly the reply that a seeder sent, values of zero included."""
@@ -94,12 +115,21 @@ def test_the_unary_call_survives_the_wire(url: str, metainfo: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_malformed_bytes_are_value_errors(data: bytes) -> None:
     """Whatever arrives is a message, a ValueError or a BadDigest."""
-    for decode in (m.decode_metainfo_request, m.decode_metainfo_reply, m.decode_fetch_reply):
+    for decode in (
+        m.decode_metainfo_request,
+        m.decode_metainfo_reply,
+        m.decode_fetch_reply,
+        m.decode_read_reply,
+    ):
         try:
             decode(data)
         except ValueError:
             pass
-    for decode_named in (m.decode_fetch_request, m.decode_prefetch_request):
+    for decode_named in (
+        m.decode_fetch_request,
+        m.decode_prefetch_request,
+        m.decode_read_request,
+    ):
         try:
             decode_named(data)
         except (ValueError, BadDigest):

@@ -14,6 +14,7 @@ SMALL = {
     "single": ["--size", "2", "--rounds", "1", "--rate", "200"],
     "idle": ["--seconds", "0.5", "--settle", "0"],
     "pair": ["--size", "4", "--rounds", "1"],
+    "lazy": ["--size", "4", "--read", "64"],
     "memory": ["--size", "4", "--settle", "0"],
     "gossip": ["--seconds", "2.5", "--nodes", "2", "--simulated", "10"],
 }

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from eagle_node.base.errors import EagleError
+from eagle_node.registry.answer import NoRanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class MemorySource:
         """After how many bytes the n-th connection breaks off."""
         self.break_with: EagleError | None = None
         """None: it just ends."""
+        self.ranges = True
+        """Whether anything but the whole can be asked for."""
         self.may_send = asyncio.Event()
         self.may_send.set()
         self.hold_at: int | None = None
@@ -58,6 +61,8 @@ class MemorySource:
         self.opened.append((start, stop))
         self._moved.set()
         error = self.refuse(number)
+        if start and not self.ranges:
+            error = NoRanges("only the whole is sent")
         if error is not None:
             raise error
         self.live += 1

@@ -11,6 +11,7 @@ import pytest
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Denied, NoSpace, Unavailable, WrongContent
 from eagle_node.base.ranges import ByteRange
+from eagle_node.blobs.demand import BLOCK
 from eagle_node.config.tree import SeederConfig
 from eagle_node.seeder.origin import InOrderFill
 from eagle_node.swarm.transfers import Transfer
@@ -164,6 +165,68 @@ async def test_a_range_brings_no_more_than_its_segments(node: Rig) -> None:
     assert len(source.opened) == 2
     assert source.sent <= 4 * MIB
     assert bytes_on_disk(node.root) <= 4 * MIB
+
+
+async def test_small_ranges_bring_their_blocks_alone(node: Rig) -> None:
+    """At once, each by a request of its own; what is here is not asked for again."""
+    source = MemorySource(DATA)
+    transfer = await begin(node, source, whole=False)
+    await transfer.wait_opened()
+    places = [n * 5 * MIB + 77 for n in range(8)]
+    for _ in range(2):
+        bodies = await asyncio.gather(
+            *(read_range(node, DIGEST, start, start + 100) for start in places)
+        )
+        assert bodies == [DATA[start : start + 100] for start in places]
+    assert source.sent == len(places) * BLOCK
+    assert len(source.opened) == 1 + len(places)
+    assert not transfer.torrents
+
+
+async def test_a_part_that_breaks_off_is_resumed_at_the_exact_byte(node: Rig) -> None:
+    """And given up after as many fruitless tries as a whole blob."""
+    source = MemorySource(DATA, chunk=5000)
+    source.break_with = BROKEN
+    source.break_at = lambda number: 10_000 if number == 1 else None
+    transfer = await begin(node, source, whole=False)
+    await transfer.wait_opened()
+    start = 20 * MIB
+    assert await read_range(node, DIGEST, start, start + 100_000) == DATA[start:][:100_000]
+    stop = start + 7 * BLOCK
+    assert source.opened[1:] == [(start, stop), (start + 10_000, stop)]
+    source.break_at = lambda number: 0
+    with pytest.raises(Unavailable, match="the connection broke"):
+        await read_range(node, DIGEST, 0, 100)
+    assert len(source.opened) == 4 + CONFIG.origin_retries
+
+
+async def test_parts_that_come_to_cover_a_segment_are_offered(node: Rig) -> None:
+    """Like a segment that came whole; the whole is verified with it."""
+    source = MemorySource(DATA)
+    transfer = await begin(node, source, whole=False)
+    arrival = await transfer.wait_opened()
+    segment = arrival.layout.at(20 * MIB)
+    for start in range(segment.start, segment.stop, MIB // 4):
+        assert await read_range(node, DIGEST, start, start + MIB // 4)
+    while segment.index not in arrival.have:
+        await arrival.changed()
+    assert set(transfer.torrents) == {segment.index}
+    assert source.sent == segment.length
+    transfer.want_whole()
+    assert await read_whole(node, transfer) == DATA
+    assert source.sent == SIZE
+
+
+async def test_a_source_without_ranges_is_read_from_the_start(node: Rig) -> None:
+    """It answers every range with the whole; what a part would be is a segment then."""
+    source = MemorySource(DATA)
+    source.ranges = False
+    transfer = await begin(node, source, whole=False)
+    await transfer.wait_opened()
+    start = 20 * MIB
+    assert await read_range(node, DIGEST, start, start + 10) == DATA[start : start + 10]
+    assert await read_range(node, DIGEST, 0, 10) == DATA[:10]
+    assert source.live <= 1
 
 
 async def test_an_open_range_that_is_left_early_stops(node: Rig) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eagle_node.base.digest import Digest, digest_of
+from eagle_node.base.digest import digest_of
 from eagle_node.base.ids import NodeId
 from eagle_node.blobs.segments import LAYOUT_VERSION, layout_of
 from eagle_node.metainfo.client import MetaInfoClient
@@ -29,6 +28,7 @@ from tests.support.node import Node, eagle_node
 from tests.support.origin import NAME
 from tests.support.pulls import REPOSITORY, blob_url, pull_blob
 from tests.support.registry import Registry, docker_registry
+from tests.support.upload import upload_blob
 from tests.support.waiting import until
 from tests.unit.blobs.builders import MIB, content
 
@@ -68,24 +68,13 @@ class Ground:
 async def ground(directory: Path) -> AsyncIterator[Ground]:
     """All of it, running."""
     async with docker_registry(directory / "registry") as registry:
-        await _upload(registry, DATA, DIGEST)
+        await upload_blob(registry, REPOSITORY, DATA)
         at = ("--registry", f"{NAME}={registry.url}")
         async with (
             eagle_node(directory / "a", *at) as node,
             MetaInfoClient(lambda: [parse_address(node.metainfo)]) as client,
         ):
             yield Ground(registry=registry, node=node, client=client)
-
-
-async def _upload(registry: Registry, data: bytes, digest: Digest) -> None:
-    async with http.client() as session:
-        start = f"{registry.url}/v2/{REPOSITORY}/blobs/uploads/"
-        async with session.post(start) as answer:
-            location = answer.headers["Location"]
-        joint = "&" if "?" in location else "?"
-        url = f"{location}{joint}digest={digest}"
-        async with session.put(url, data=io.BytesIO(data)) as answer:
-            assert answer.status == 201
 
 
 async def _until_told(replies: AsyncIterator[FetchReply], *wanted: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from eagle_node.base.digest import Digest
 from eagle_node.base.ids import InfoHash
 from eagle_node.base.ranges import ByteRange
+from eagle_node.blobs.arrival import Arrival
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.files import blob_directory
 from eagle_node.config.tree import CacheConfig, SwarmConfig
@@ -120,7 +121,7 @@ class Script:
         if self.error is not None and not self.data:
             raise self.error
         arrival = await transfer.begin(len(self.data))
-        while missing := arrival.missing():
+        while missing := _missing(arrival):
             await self.may_write.wait()
             if self.error is not None and self.brought:
                 raise self.error
@@ -128,6 +129,12 @@ class Script:
             write_segment(arrival, self.data, missing[0])
             self.brought.append(missing[0])
             await transfer.segment_written(missing[0])
+
+
+def _missing(arrival: Arrival) -> list[int]:
+    """Segments to bring, also where a part would do."""
+    parts = (arrival.layout.at(run.start).index for run in arrival.missing_parts())
+    return [*arrival.missing(), *parts]
 
 
 async def read_whole(rig: Rig, transfer: Transfer) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import grpc.aio
 
@@ -19,6 +20,7 @@ from eagle_node.metainfo.messages import (
     LayoutEvent,
     PrefetchBlob,
     PrefetchRequest,
+    ReadRequest,
     SegmentEvent,
 )
 from eagle_node.metainfo.registry_messages import (
@@ -30,6 +32,8 @@ from eagle_node.metainfo.registry_messages import (
 from eagle_node.metainfo.registry_service import RegistryHandler, add_registry_service
 from eagle_node.metainfo.service import SERVER_OPTIONS, MetaInfoHandler, add_metainfo_service
 from eagle_node.runtime.sockets import Address
+
+A = TypeVar("A")
 
 REQUEST = FetchRequest(
     registry="registry.example:5000",
@@ -82,6 +86,19 @@ CHECK_REQUEST = CheckRequest(
     request_id="r-4",
 )
 CHECK_REPLY = CheckReply(size=1 << 33, age_ms=7, stale=True, limited=True)
+READ_REQUEST = ReadRequest(
+    registry="registry.example:5000",
+    repository="library/eagle",
+    digest=digest_of(b"blob"),
+    authorization="Bearer secret",
+    node_id=NodeId("0" * 32),
+    request_id="r-5",
+    path="/elsewhere?x=1",
+    start=1 << 33,
+    stop=(1 << 33) + 5,
+)
+BYTES = (b"ab", b"cde")
+"""What is answered to it."""
 REPLIES: tuple[FetchReply, ...] = (
     LayoutEvent(size=1 << 33, version=1, swarm_port=61007),
     BeatEvent(received=0),
@@ -106,6 +123,7 @@ class Handler:
         self._metainfo = metainfo
         self.requests: list[FetchRequest] = []
         self.prefetched: list[PrefetchRequest] = []
+        self.reads: list[ReadRequest] = []
         self.urls: list[str] = []
         self.cancelled = asyncio.Event()
 
@@ -122,8 +140,17 @@ class Handler:
 
     async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchReply]:
         self.requests.append(request)
+        async for reply in self._answer(self._replies):
+            yield reply
+
+    async def read(self, request: ReadRequest) -> AsyncIterator[bytes]:
+        self.reads.append(request)
+        async for data in self._answer(BYTES):
+            yield data
+
+    async def _answer(self, replies: Iterable[A]) -> AsyncIterator[A]:
         try:
-            for reply in self._replies:
+            for reply in replies:
                 yield reply
             if self._error is not None:
                 raise self._error

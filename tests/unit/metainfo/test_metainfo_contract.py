@@ -23,11 +23,13 @@ from eagle_node.metainfo.descriptors import file_descriptor
 from eagle_node.metainfo.messages import LayoutEvent, SegmentEvent
 from eagle_node.runtime.sockets import Address
 from tests.unit.metainfo.examples import (
+    BYTES,
     CHECK_REPLY,
     CHECK_REQUEST,
     MANIFEST_REPLY,
     MANIFEST_REQUEST,
     PREFETCH_REQUEST,
+    READ_REQUEST,
     REPLIES,
     REQUEST,
     Desk,
@@ -114,7 +116,21 @@ async def test_generated_clients_are_answered(generated: tuple[ModuleType, Modul
             request_id=PREFETCH_REQUEST.request_id,
         )
         assert await stubs.SegmentsStub(channel).Prefetch(told) == messages.PrefetchReply()
+        wanted = messages.ReadRequest(
+            registry=READ_REQUEST.registry,
+            repository=READ_REQUEST.repository,
+            digest=READ_REQUEST.digest,
+            authorization=READ_REQUEST.authorization,
+            node_id=READ_REQUEST.node_id,
+            request_id=READ_REQUEST.request_id,
+            path=READ_REQUEST.path,
+            start=READ_REQUEST.start,
+            stop=READ_REQUEST.stop,
+        )
+        read = [reply.data async for reply in stubs.SegmentsStub(channel).Read(wanted)]
     assert reply.metainfo == b"d4:infodee"
+    assert handler.reads == [READ_REQUEST]
+    assert tuple(read) == BYTES
     assert handler.urls == ["https://r/v2/a/blobs/sha256:0"]
     assert handler.requests == [REQUEST]
     assert handler.prefetched == [PREFETCH_REQUEST]
@@ -161,10 +177,13 @@ async def test_generated_servers_are_understood(generated: tuple[ModuleType, Mod
         noticed.extend(blob.digest for blob in request.blobs)
         return messages.PrefetchReply()
 
+    async def read(request: Any, _: Any) -> AsyncIterator[Any]:
+        yield messages.ReadReply(data=request.path.encode())
+
     noticed: list[str] = []
     server = grpc.aio.server()
     stubs.add_MetaInfoServicer_to_server(SimpleNamespace(GetMetaInfo=get_metainfo), server)
-    segments = SimpleNamespace(Fetch=fetch, Prefetch=prefetch)
+    segments = SimpleNamespace(Fetch=fetch, Prefetch=prefetch, Read=read)
     stubs.add_SegmentsServicer_to_server(segments, server)
     seeder = Address("127.0.0.1", server.add_insecure_port("127.0.0.1:0"))
     await server.start()
@@ -174,6 +193,8 @@ async def test_generated_servers_are_understood(generated: tuple[ModuleType, Mod
             SegmentEvent(index=0, layer=REQUEST.digest.encode()),
         ]
         await client.prefetch(seeder, PREFETCH_REQUEST)
+        reading = client.read_from(seeder, READ_REQUEST, silence_s=30)
+        assert [data async for data in reading] == [READ_REQUEST.path.encode()]
         with pytest.raises(Denied, match="https://r/1") as raised:
             await client.get_metainfo("https://r/1")
     assert raised.value.status == 404

@@ -1,0 +1,96 @@
+"""Parts of segments from the seeders: where so little is wanted, a torrent would move far more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from eagle_node.base.errors import EagleError, NoSpace, Unavailable
+from eagle_node.base.ids import NodeId
+from eagle_node.base.ranges import ByteRange
+from eagle_node.blobs.parts import PartWriter
+from eagle_node.metainfo.client import MetaInfoClient
+from eagle_node.metainfo.messages import ReadRequest
+from eagle_node.metrics.instruments import Metrics
+from eagle_node.registry.names import BlobRef
+from eagle_node.runtime.budget import ByteBudget
+from eagle_node.runtime.context import request_id
+from eagle_node.runtime.sockets import Address
+from eagle_node.runtime.tasks import first_error
+from eagle_node.swarm.parts import PartFetches
+from eagle_node.swarm.transfers import Transfer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSource:
+    """What parts of one blob are asked with."""
+
+    metainfo: MetaInfoClient
+    seeders: Sequence[Address]
+    blob: BlobRef
+    authorization: str | None
+    node_id: NodeId
+    silence_s: float
+    """Seconds without a byte after which the next seeder is asked."""
+    download: ByteBudget
+    metrics: Metrics
+
+    async def bring(self, transfer: Transfer) -> None:
+        """Bring the parts that are missing, until none is wanted; raises the last seeder's error.
+
+        `Denied` and `NoSpace` are the first's: no other can do better.
+        """
+        fetches = PartFetches(self._bring)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    fetches.dispatch(transfer, group)
+                    if not fetches:
+                        return
+                    await transfer.arrival.changed()
+        except* EagleError as errors:
+            raise first_error(errors) from errors
+
+    async def _bring(self, transfer: Transfer, run: ByteRange) -> None:
+        failure = Unavailable("no seeder is known")
+        with transfer.part(run) as writer:
+            for seeder in self.seeders:
+                try:
+                    await self._read(seeder, writer, run)
+                except NoSpace:
+                    raise
+                except Unavailable as error:
+                    log.info("part of %s from seeder %s: %s", self.blob.digest, seeder, error)
+                    failure = error
+                    continue
+                break
+            else:
+                raise failure
+        await transfer.part_written(run)
+
+    async def _read(self, seeder: Address, writer: PartWriter, run: ByteRange) -> None:
+        request = ReadRequest(
+            registry=self.blob.repository.registry,
+            repository=self.blob.repository.name,
+            digest=self.blob.digest,
+            authorization=self.authorization or "",
+            node_id=self.node_id,
+            request_id=request_id.get(),
+            path=self.blob.served_at,
+            start=writer.offset,
+            stop=run.stop,
+        )
+        chunks = self.metainfo.read_from(seeder, request, silence_s=self.silence_s)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                await self.download.take(len(chunk))
+                self.metrics.peer_download_bytes.inc(len(chunk))
+                await writer.write(chunk)
+                if not writer.wanted:
+                    return
+        raise Unavailable(f"seeder {seeder} ended early")
