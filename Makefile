@@ -13,7 +13,7 @@ STAMP := $(VENV)/stamp
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
 TEST_PACKAGES := $(shell sed 's/\#.*//' packaging/apt/test.txt)
 BENCHES := hit idle single memory pair lazy gossip failover wave
-FUZZES := gossip
+FUZZES := gossip leases
 FUZZ_S ?= 60
 PYTEST := $(AS_ROOT) $(BIN)/python -m pytest -o tmp_path_retention_policy=failed
 
