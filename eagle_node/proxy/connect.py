@@ -58,6 +58,11 @@ class Connects:
         self.server: web.Server | None = None
         """Serves HTTP on opened connections."""
 
+    async def check(self) -> None:
+        """Tell which hosts of a list that was given cannot be opened now."""
+        for pattern in self._intercepts.given:
+            await self._leaves(Address(pattern.host, pattern.port))
+
     async def aclose(self) -> None:
         """End all tunnels and handshakes."""
         await self._tasks.cancel()

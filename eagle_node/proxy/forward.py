@@ -36,11 +36,13 @@ class Forward:
     async def opened(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
         """A request on an opened connection, which must be for the server that it leads to."""
         _check_host(request, opened)
+        url = _parsed(f"{opened.origin}{request.raw_path}")
         route = None
         if opened.registry is not None:
-            url = URL(f"{opened.origin}{request.raw_path}", encoded=True)
             route = self._rules.route_at(opened.registry, request.method, url)
-        return await self._answer(request, route, lambda each: self._passing.opened(each, opened))
+        return await self._answer(
+            request, route, lambda each: self._passing.opened(each, opened, url)
+        )
 
     async def _answer(
         self, request: web.BaseRequest, route: Routed | None, pass_on: PassOn
@@ -60,13 +62,21 @@ class Forward:
 
 
 def _absolute(target: str) -> URL:
+    url = _parsed(target)
+    if url.scheme != "http" or not url.host or not url.port:
+        raise _no_target(target)
+    return url
+
+
+def _parsed(target: str) -> URL:
     try:
-        url = URL(target, encoded=True)
-        if url.scheme == "http" and url.host and url.port:
-            return url
+        return URL(target, encoded=True)
     except ValueError:
-        pass
-    raise BadName(f"{target[:200]!r} is not a request target that this proxy serves")
+        raise _no_target(target) from None
+
+
+def _no_target(target: str) -> BadName:
+    return BadName(f"{target[:200]!r} is not a request target that this proxy serves")
 
 
 def _check_host(request: web.BaseRequest, opened: Opened) -> None:

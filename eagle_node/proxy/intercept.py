@@ -89,6 +89,8 @@ class Intercepts:
     def __init__(self, config: ProxyConfig) -> None:
         self._registries = {each.name: URL(each.url) for each in config.registries}
         self._only_configured = config.only_configured
+        self.given: Sequence[HostPattern] = config.intercept
+        """The list, if there was one."""
         self.patterns: Sequence[HostPattern] = config.intercept or _registry_hosts(config)
         """Which hosts are opened."""
         self._policy = config.tunnel

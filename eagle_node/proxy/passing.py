@@ -56,11 +56,16 @@ class Passing:
             self._upstream.forward_url(request.method, url, request.headers, _body(request)),
         )
 
-    async def opened(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
-        """Pass a request on an opened connection on to the server that it is for."""
+    async def opened(
+        self, request: web.BaseRequest, opened: Opened, url: URL
+    ) -> web.StreamResponse:
+        """Pass a request on an opened connection on to the server that it is for.
+
+        ``url`` is the client's; the server is asked at its own.
+        """
         prefix = str(opened.base.origin()) + opened.base.raw_path.rstrip("/")
-        url = URL(prefix + request.raw_path, encoded=True)
-        reply = self._upstream.forward_url(request.method, url, request.headers, _body(request))
+        there = URL(prefix + url.raw_path_qs, encoded=True)
+        reply = self._upstream.forward_url(request.method, there, request.headers, _body(request))
         return await self._relay(
             request, reply, lambda each: moved(each, base=opened.base, to=opened.origin)
         )

@@ -75,6 +75,7 @@ class Proxy:
         loop = asyncio.get_running_loop()
         http = web.Server(self._handle, handler_cancellation=True, access_log=None)
         self._connects.server = http
+        await self._connects.check()
         self._resources.push_async_callback(http.shutdown, _SHUTDOWN_S)
         self._resources.callback(http.pre_shutdown)
         self._resources.push_async_callback(self._connects.aclose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from eagle_node.trust.local_ca import load
 
 log = logging.getLogger(__name__)
 
+_EXPIRES_SOON = datetime.timedelta(days=60)
 _Version = tuple[int, int, int]
 """Inode, change time and size of a file: another one means other content."""
 
@@ -35,7 +37,11 @@ class LocalCaFile:
                 self._version = version
         leaves = self._leaves
         if leaves is not None and self._clock() >= leaves.ca.expires:
-            log.error("the local CA %s has expired; make a new one: eagle-node ca init", self.path)
+            log.error(
+                "the local CA %s has expired, and what it opened is tunnelled; make a new one: "
+                "eagle-node ca init --replace",
+                self.path,
+            )
             leaves = self._leaves = None
         return leaves
 
@@ -48,6 +54,13 @@ class LocalCaFile:
         if ca is None:
             return None
         log.info("opening HTTPS with the local CA %s (%s)", self.path, ca.fingerprint)
+        if ca.expires - self._clock() < _EXPIRES_SOON:
+            log.warning(
+                "the local CA %s expires on %s; make a new one in time: eagle-node ca init "
+                "--replace",
+                self.path,
+                f"{ca.expires:%Y-%m-%d}",
+            )
         return Leaves(ca, clock=self._clock)
 
 

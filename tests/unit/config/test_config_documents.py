@@ -86,6 +86,10 @@ def test_runtimes_are_pointed_at_the_default_port() -> None:
     assert hosts == {"host": {f"http://{proxy}": {"capabilities": ["pull", "resolve"]}}}
     docker = json.loads((EXAMPLES / "docker" / "daemon.json").read_text())
     assert docker == {"registry-mirrors": [f"http://{proxy}"]}
+    https = EXAMPLES / "https-proxy"
+    proxies = json.loads((https / "daemon.json").read_text())["proxies"]
+    assert proxies["https-proxy"] == proxies["http-proxy"] == f"http://{proxy}"
+    assert f'"HTTPS_PROXY=http://{proxy}"' in (https / "proxy.conf").read_text()
     podman = tomllib.loads((EXAMPLES / "podman" / "eagle-node.conf").read_text())
     for registry in podman["registry"]:
         assert registry["location"] == registry["prefix"]

@@ -16,7 +16,7 @@ from yarl import URL
 
 from eagle_node.base.digest import digest_of
 from eagle_node.config.hosts import HostPattern, TunnelPolicy, parse_pattern
-from eagle_node.config.tree import ProxyConfig
+from eagle_node.config.tree import ProxyConfig, RegistryConfig
 from eagle_node.metrics.instruments import by_label
 from eagle_node.runtime.sockets import Address
 from eagle_node.trust.local_ca import LocalCa, create, save
@@ -656,3 +656,51 @@ async def test_a_remote_client_does_not_reach_the_inside_of_the_host() -> None:
         assert caught.value.status == 403
     assert not is_inner("10.0.0.5")
     assert not is_inner("2001:db8::7")
+
+
+async def test_a_list_without_a_ca_is_told_of_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who names hosts to open wants them opened; who configures registries need not."""
+    for config, times in (
+        (ProxyConfig(intercept=(HostPattern("a.test"),)), 1),
+        (ProxyConfig(registries=(RegistryConfig(name="a.test", url="https://a.test"),)), 0),
+    ):
+        caplog.clear()
+        async with proxying(tmp_path / str(times), origin, config=config):
+            said = [each.message for each in caplog.records if "ca init" in each.message]
+        assert len(said) == times
+
+
+async def test_a_hello_may_come_in_pieces(proxy: Rig, ca: LocalCa) -> None:
+    """Long ones do, with keys against quantum computers."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting(ca).wrap_bio(to_client, to_server, server_hostname=NAME)
+    async with connecting(proxy, f"{NAME}:443") as (reader, writer):
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                hello = to_server.read()
+                for start in range(0, len(hello), 100):
+                    writer.write(hello[start : start + 100])
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                to_client.write(await reader.read(65536))
+        client.write(f"GET /v2/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        writer.write(to_server.read())
+        answer = b""
+        while b"HTTP/1.1 200 OK" not in answer:
+            to_client.write(await reader.read(65536))
+            try:
+                answer += client.read(65536)
+            except ssl.SSLWantReadError:
+                continue
+
+
+async def test_a_tls_record_that_is_none_is_answered_by_an_alert(proxy: Rig, ca: LocalCa) -> None:
+    """As a server of TLS does, and not by a bare reset."""
+    async with connecting(proxy, f"{NAME}:443", early=b"\x16\x03\x01\x00\x05hello") as (reader, _):
+        record = await reader.read()
+    assert (record[0], record[5]) == (0x15, 2)  # an alert, fatal
