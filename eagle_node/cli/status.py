@@ -53,6 +53,10 @@ def _lines(status: Status, readiness: Readiness) -> list[tuple[str, str]]:
     node, traffic, cache = status.node, status.traffic, status.cache
     served = traffic.served_from
     limit = format_size(cache.limit_bytes) if cache.limit_bytes else "no limit"
+    troubles = [
+        (f"registry {each.registry}", f"{each.reason}; in trouble for {_duration(each.for_s)}")
+        for each in status.registries.troubles
+    ]
     return [
         ("node", f"{node.id} at {node.address}, version {node.version}"),
         ("state", "ready" if readiness.ready else f"not ready: {'; '.join(readiness.reasons)}"),
@@ -69,6 +73,7 @@ def _lines(status: Status, readiness: Readiness) -> list[tuple[str, str]]:
             f"{format_size(traffic.served_bytes)}: {format_size(served.local)} from the cache, "
             f"{format_size(served.swarm)} from nodes, {format_size(served.origin)} from registries",
         ),
+        *troubles,
     ]
 
 

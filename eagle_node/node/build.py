@@ -314,6 +314,7 @@ async def _start_api(parts: Parts) -> None:
         swarm=parts.swarm,
         cluster=parts.cluster,
         view=view,
+        upstream=parts.upstream,
     )
     activity = Activity(
         transfers=parts.transfers,

@@ -12,6 +12,7 @@ from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config
 from eagle_node.metrics.instruments import Metrics, by_label, total
 from eagle_node.node.cluster_view import ClusterView
+from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.clock import monotonic
 from eagle_node.swarm.session import Swarm
 from eagle_node.tracker.schema import NodeInfo
@@ -30,7 +31,9 @@ class NodeStatus:
         swarm: Swarm,
         cluster: Cluster | None,
         view: ClusterView | None,
+        upstream: Upstream,
     ) -> None:
+        self._upstream = upstream
         self._config = config
         self._info = info
         self._cluster = cluster
@@ -72,6 +75,18 @@ class NodeStatus:
                 used_bytes=self._cache.used,
                 limit_bytes=self._cache.limit,
                 blobs=len(self._cache),
+            ),
+            registries=schema.RegistriesStatus(
+                troubles=tuple(
+                    schema.RegistryTrouble(
+                        registry=each.registry,
+                        reason=each.reason,
+                        for_s=round(each.for_s, 3),
+                        retry_in_s=round(each.retry_in_s, 3),
+                    )
+                    for each in self._upstream.troubles()
+                ),
+                stale_answers=total(self._metrics.stale_answers),
             ),
         )
 

@@ -17,6 +17,7 @@ from eagle_node.registry.challenge import (
 from eagle_node.registry.credentials import Credentials
 from eagle_node.registry.docker_config import Credential
 from eagle_node.registry.endpoints import Endpoint
+from eagle_node.registry.health_policy import RegistryHealth
 from eagle_node.registry.tokens import TokenService
 from eagle_node.registry.transport import Reply, Request, Transport
 
@@ -51,11 +52,17 @@ class Authorizer:
     """
 
     def __init__(
-        self, transport: Transport, *, tokens: TokenService, credentials: Credentials
+        self,
+        transport: Transport,
+        *,
+        tokens: TokenService,
+        credentials: Credentials,
+        health: RegistryHealth,
     ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._credentials = credentials
+        self._health = health
         self._challenges: OrderedDict[_Key, Challenge] = OrderedDict()
 
     @asynccontextmanager
@@ -65,20 +72,37 @@ class Authorizer:
         """The registry's answer, a 401 only if nothing that we have convinces it.
 
         ``place`` is what rights hang on within the registry, a repository's name or a path; its
-        challenge is remembered.
+        challenge is remembered. Readers who were told to wait are refused at once.
         """
+        registry = request.endpoint.name
+        if request.method in _READ:
+            self._health.admit(registry, authorization)
+        try:
+            reply = await self._open(request, place, authorization)
+        except EagleError as error:
+            self._health.failed(registry, authorization, error)
+            raise
+        try:
+            if not reply.foreign:
+                self._health.answered(registry, authorization, reply.status, reply.headers)
+            yield reply
+        finally:
+            reply.close()
+
+    async def _open(self, request: Request, place: str, authorization: str | None) -> Reply:
         caller = await self._caller(request, authorization)
         key = (request.endpoint.name, place)
         header = await self._first(request, caller, key)
         reply = await self._transport.open(request.authorized(header))
         try:
             better = await self._better(reply, request, caller, key, header)
-            if better is not None:
-                reply.close()
-                reply = await self._transport.open(request.authorized(better))
-            yield reply
-        finally:
+        except BaseException:
             reply.close()
+            raise
+        if better is None:
+            return reply
+        reply.close()
+        return await self._transport.open(request.authorized(better))
 
     async def _caller(self, request: Request, authorization: str | None) -> _Caller:
         if authorization == ANYBODY:

@@ -17,6 +17,7 @@ from yarl import URL
 from eagle_node.base.errors import Unavailable
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.endpoints import Endpoint
+from eagle_node.registry.health_policy import NoConnection
 from eagle_node.registry.redirects import REDIRECTS, next_url, same_origin
 from eagle_node.registry.tls import TlsContexts
 from eagle_node.runtime.budget import ByteBudget
@@ -31,6 +32,9 @@ _LEAST_RECEIVE_WINDOW = 64 << 10
 _SEGMENT_PAYLOAD = 1448
 _SEGMENT_HEADERS = 66
 """Bytes of a full TCP segment with timestamps in an Ethernet frame; the limit is for the wire."""
+_CONNECT_S = 5.0
+"""Seconds in which a server has to accept a connection, if it may not be silent for longer: TCP
+sends its first packet again after 1 and 3 s (RFC 6298)."""
 _MAX_NOTED = 1024
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp would add on its own; a request carries what it was given."""
@@ -145,7 +149,10 @@ class Transport:
             read_bufsize=_READ_BUFFER,
             skip_auto_headers=_AUTOMATIC,
             timeout=aiohttp.ClientTimeout(
-                total=None, connect=self._timeout_s, sock_read=self._timeout_s
+                total=None,
+                connect=self._timeout_s,
+                sock_connect=min(_CONNECT_S, self._timeout_s),
+                sock_read=self._timeout_s,
             ),
         )
         return self
@@ -195,6 +202,8 @@ class Transport:
         """Turns what the network and aiohttp raise into `Unavailable`."""
         try:
             yield
+        except aiohttp.ConnectionTimeoutError as error:
+            raise NoConnection(f"{name}: nobody accepts connections") from error
         except TimeoutError as error:
             raise Unavailable(f"{name}: nothing came for {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError, UnicodeError) as error:

@@ -28,6 +28,7 @@ from eagle_node.registry.headers import (
     to_forward,
     without_ns,
 )
+from eagle_node.registry.health_policy import RegistryHealth, RegistryTrouble
 from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.manifest_reply import (
     MAX_MANIFEST,
@@ -80,11 +81,13 @@ class Upstream:
         self._transport = Transport(
             metrics=metrics, download=download, timeout_s=timeout_s, user_agent=user_agent
         )
+        self._health = RegistryHealth(clock)
         credentials = Credentials(config.docker_config, clock=clock)
         self._authorizer = Authorizer(
             self._transport,
             tokens=TokenService(self._transport, clock=clock),
             credentials=credentials,
+            health=self._health,
         )
         self._credentials = credentials
         self._resources = AsyncExitStack()
@@ -99,6 +102,10 @@ class Upstream:
     def base_url(self, registry: str) -> URL:
         """Where ``registry`` is really reached; `Denied` with 404 if it may not be."""
         return self._endpoints.of(registry).base
+
+    def troubles(self) -> list[RegistryTrouble]:
+        """The registries that cannot be asked, or not now."""
+        return self._health.troubles()
 
     async def own_credential(self, registry: str) -> Credential | None:
         """What this node proves itself with at ``registry`` for clients that show nothing."""

@@ -133,6 +133,28 @@ class CacheStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryTrouble:
+    """A registry that cannot be asked, or not now; what it last said is served meanwhile."""
+
+    registry: str
+    reason: str
+    """For people."""
+    for_s: float
+    """Seconds since it last answered as it should."""
+    retry_in_s: float
+    """Seconds until it is asked again; 0: it is asked each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistriesStatus:
+    """The registries that this node asks."""
+
+    troubles: tuple[RegistryTrouble, ...] = ()
+    stale_answers: int = 0
+    """Answers since the start that rested on a registry's old word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """``/v1/status``."""
 
@@ -140,6 +162,7 @@ class Status:
     cluster: ClusterStatus
     traffic: TrafficStatus
     cache: CacheStatus
+    registries: RegistriesStatus = RegistriesStatus()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

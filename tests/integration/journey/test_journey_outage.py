@@ -1,0 +1,152 @@
+"""Registries that are down, limit the rate, or have an expired certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support import http
+from tests.support.images import MANIFEST_TYPE
+from tests.support.node import Node, eagle_node
+from tests.support.origin import NAME, Behaviour, Origin, scripted_origin
+from tests.support.pulls import blob_url, manifest_url, pull_blob, refusal
+
+KIB = 1 << 10
+SIZES = (400 * KIB, 3 * KIB)
+
+
+class Image:
+    """A manifest under a tag, and its blobs."""
+
+    def __init__(self, origin: Origin, tag: str) -> None:
+        seed = sum(map(ord, tag))
+        self.tag = tag
+        self.blobs = [origin.add_random(size, seed=seed + n) for n, size in enumerate(SIZES)]
+        layers = [
+            {"mediaType": "layer", "digest": blob, "size": size}
+            for blob, size in zip(self.blobs, SIZES, strict=True)
+        ]
+        body = json.dumps({"mediaType": MANIFEST_TYPE, "layers": layers}).encode()
+        self.digest = origin.add_manifest(tag, body)
+        origin.add_manifest(self.digest, body)
+
+    @property
+    def names(self) -> list[str]:
+        """All that the origin may be asked for."""
+        return [self.tag, self.digest, *self.blobs]
+
+
+async def _manifest(
+    node: Node, image: Image, reference: str, headers: Mapping[str, str] | None = None
+) -> http.Download:
+    return await http.download(manifest_url(node, reference), digest=image.digest, headers=headers)
+
+
+async def _pull(node: Node, image: Image) -> list[str | None]:
+    """By tag, by digest, then the blobs; the ``Warning`` of both manifests."""
+    manifests = [await _manifest(node, image, each) for each in (image.tag, image.digest)]
+    await asyncio.gather(*(pull_blob(node, blob) for blob in image.blobs))
+    return [each.headers.get("Warning") for each in manifests]
+
+
+@asynccontextmanager
+async def pulled(
+    directory: Path, *flags: str
+) -> AsyncIterator[tuple[Origin, Image, Node, Node, Node]]:
+    """An image that one node has; a seeder; and a node that has never seen it."""
+    short = ("--tag-ttl", "0.1", *flags)
+    async with scripted_origin() as origin:
+        image = Image(origin, "latest")
+        async with (
+            eagle_node(directory / "seeder", *origin.flags, *short) as seeder,
+            eagle_node(directory / "had", *origin.flags, *short, *seeder.pins) as had,
+            eagle_node(directory / "new", *origin.flags, *short, *seeder.pins) as new,
+        ):
+            assert await _pull(had, image) == [None, None]
+            yield origin, image, seeder, had, new
+
+
+async def _registries(node: Node) -> dict[str, object]:
+    document: dict[str, object] = (await node.status())["registries"]
+    return document
+
+
+async def test_an_image_outlives_its_registry(tmp_path: Path) -> None:
+    """It pulls by tag and digest, from nodes that never had it too, and is marked as an old word.
+
+    What nobody had fails at once, with the registry's own reason. When the registry is back, it is
+    its word that counts again.
+    """
+    async with pulled(tmp_path, "--access-ttl", "0.1") as (origin, image, seeder, had, new):
+        for name in (*image.names, "other"):
+            origin.always(name, Behaviour(status=500))
+        for node in (new, had, seeder):
+            for warning in await _pull(node, image):
+                assert (warning or "").startswith("110 ")
+            registries = await _registries(node)
+            assert registries["stale_answers"]
+            (trouble,) = registries["troubles"]  # type: ignore[misc]
+            assert trouble["registry"] == NAME
+            assert "500" in trouble["reason"]
+        assert "answered 500" in await refusal(manifest_url(new, "other"), status=502)
+        for name in image.names:
+            origin.always(name, Behaviour())
+        for node in (new, had):
+            assert await _pull(node, image) == [None, None]
+        assert new.log().count("serving what it last said") == 1
+        assert new.log().count("answers again") == 1
+
+
+async def test_an_image_outlives_a_process_of_its_registry(tmp_path: Path) -> None:
+    """Nobody listens any more: as good as an error, and as quick."""
+    async with AsyncExitStack() as stack:
+        origin = await stack.enter_async_context(scripted_origin())
+        image = Image(origin, "latest")
+        async with eagle_node(tmp_path / "a", *origin.flags, "--tag-ttl", "0.1") as node:
+            await _pull(node, image)
+            await stack.aclose()
+            tag, _ = await _pull(node, image)
+            assert tag
+            reason = await refusal(manifest_url(node, "other"), status=502)
+            assert "cannot connect" in reason
+
+
+async def test_a_registry_that_says_to_wait_is_not_asked_before(tmp_path: Path) -> None:
+    """Clients get what it last said, or its 429 and the time that is left; the rest waits too."""
+    async with pulled(tmp_path, "--access-ttl", "0.1") as (origin, image, seeder, had, new):
+        wait = Behaviour(status=429, headers={"Retry-After": "900"})
+        for name in (*image.names, "other"):
+            origin.always(name, wait)
+        assert all(await _pull(new, image))
+        asked = len(origin.requests)
+        for node in (new, had, seeder):
+            assert all(await _pull(node, image))
+            async with http.client() as session, session.get(manifest_url(node, "other")) as told:
+                assert told.status == 429
+                assert 0 < int(told.headers["Retry-After"]) <= 900
+            await refusal(blob_url(node, "sha256:" + "0" * 64), status=429)
+        assert len(origin.requests) == asked
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_rights_are_not_made_up_in_an_outage(tmp_path: Path, known: bool) -> None:
+    """Who has shown credentials that never had a yes gets none, unless anybody had."""
+    shown = {"Authorization": "Bearer somebody"}
+    async with scripted_origin() as origin:
+        image = Image(origin, "latest")
+        async with eagle_node(tmp_path / "a", *origin.flags, "--tag-ttl", "0.1") as node:
+            await _manifest(node, image, "latest", None if known else shown)
+            for blob in image.blobs:
+                await pull_blob(node, blob, headers=None if known else shown)
+            for name in image.names:
+                origin.always(name, Behaviour(status=503))
+            for headers in ({}, shown, {"Authorization": "Bearer other"}):
+                where = (manifest_url(node, "latest"), blob_url(node, image.blobs[0]))
+                for url in where:
+                    async with http.client() as session, session.get(url, headers=headers) as got:
+                        assert got.status == (200 if known or headers == shown else 502)
