@@ -261,3 +261,38 @@ async def test_trust_is_given_and_taken_back(site: Site, tmp_path: Path) -> None
         name=NAME,
     )
     await run(["unshare", "--mount", "--propagation", "private", "sh", "-exc", script])
+
+
+async def test_a_remote_client_does_not_reach_the_inside_of_the_host(tmp_path: Path) -> None:
+    """With ``--tunnel any`` it reaches other hosts, and neither loopback nor link-local addresses.
+
+    What loopback means is decided by the client's own address, not by what it says.
+    """
+    async with AsyncExitStack() as stack:
+        net = await stack.enter_async_context(network(["host", "client"]))
+        host, client = net["host"], net["client"]
+        node = await stack.enter_async_context(
+            eagle_node(
+                tmp_path / "node",
+                *("--proxy-listen", "0.0.0.0:43002", "--tunnel", "any"),
+                host=host.address,
+                namespace=host.namespace,
+            )
+        )
+        inner = node.api_url.partition("://")[2]
+
+        async def reason(target: str, *, namespace: str, proxy: str) -> str:
+            curl = ["curl", "--silent", "--proxytunnel", "--proxy", proxy, "--write-out"]
+            done = await run(
+                ["sh", "-c", '"$@" || true', "sh", *curl, "%{http_connect}", f"http://{target}/"],
+                namespace=namespace,
+            )
+            return done.stdout[-3:]
+
+        remote = {"namespace": client.namespace, "proxy": f"http://{host.address}:43002"}
+        local = {"namespace": host.namespace, "proxy": "http://127.0.0.1:43002"}
+        port = inner.partition(":")[2]
+        for target in (inner, f"localhost:{port}", f"[::1]:{port}", "169.254.169.254:80"):
+            assert await reason(target, **remote) == "403"
+        assert await reason(inner, **local) == "200"
+        assert await reason(f"{client.address}:9", **remote) == "502"
