@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from eagle_node.base.findings import Finding, Level
 from eagle_node.cli.exits import Exit
 
-_WIDE = 10_000
-"""Columns where nobody looks at a screen: commands in a file stay whole."""
 _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.ERROR: ("✗", "red")}
 
 
@@ -21,9 +19,21 @@ def report(findings: Sequence[Finding], *, as_json: bool) -> Exit:
     if as_json:
         document = {"ok": not failed, "findings": [dataclasses.asdict(each) for each in findings]}
         print(json.dumps(document, indent=2))
-    else:
+    elif sys.stdout.isatty():
         _print(findings)
+    else:
+        print("\n".join(_lines(findings)))
     return Exit.FAILURE if failed else Exit.OK
+
+
+def _lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Whole lines where nobody looks at a screen: a command is not broken in two."""
+    width = max((len(finding.subject) for finding in findings), default=0)
+    for finding in findings:
+        mark, _ = _MARKS[finding.level]
+        yield f"{mark} {finding.subject:<{width}}  {finding.text}"
+        if finding.remedy:
+            yield f"  {'':<{width}}  → {finding.remedy}"
 
 
 def _print(findings: Sequence[Finding]) -> None:
@@ -41,4 +51,4 @@ def _print(findings: Sequence[Finding]) -> None:
         if finding.remedy:
             text += f"\n[bold]→ {escape(finding.remedy)}[/bold]"
         table.add_row(f"[{colour}]{mark}[/{colour}]", escape(finding.subject), text)
-    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)
+    Console(highlight=False).print(table)

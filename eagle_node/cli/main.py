@@ -54,6 +54,10 @@ def _run_command(argv: Sequence[str] | None) -> int:
             from eagle_node.cli.keys import keys
 
             return keys(arguments)
+        case "doctor":
+            from eagle_node.cli.doctor import doctor
+
+            return doctor(arguments)
         case "mirror":
             from eagle_node.cli.mirror import mirror
 

@@ -75,6 +75,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
             ("preheat", texts.PREHEAT),
             ("keys", texts.KEYS),
             ("mirror", texts.MIRROR),
+            ("doctor", texts.DOCTOR),
             ("ca", texts.CA),
             ("version", texts.VERSION),
         )
@@ -85,6 +86,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     _fill_preheat(commands["preheat"])
     _fill_keys(commands["keys"])
     fill_mirror(commands["mirror"])
+    _fill_doctor(commands["doctor"])
     _fill_ca(commands["ca"])
     return parser, commands
 
@@ -122,6 +124,16 @@ def _add_option(group: argparse._ActionsContainer, option: Option) -> None:
             action="append",
             help=help_text,
         )
+
+
+def _fill_doctor(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print a JSON document")
+    parser.add_argument(
+        "--no-runtimes",
+        action="store_true",
+        help="leave container runtimes alone: no test pull through them",
+    )
+    _fill_run(parser)
 
 
 def _fill_status(parser: Parser) -> None:

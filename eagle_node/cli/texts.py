@@ -140,6 +140,22 @@ KEY_ACTIONS = {
 }
 """What `KEYS` can do, by name."""
 
+DOCTOR = Text(
+    summary="find what keeps a node from working",
+    description="""\
+Look at this host as a node with these options would find it: ports, clock, disk, file limits,
+certificates and keys, container runtimes, and whether registries, seeders, trackers and members can
+be reached. Each finding comes with its remedy. Nothing is changed. Give it the options of run, or
+the same --config; a node that runs is asked for its own ports.
+""",
+    epilog=f"""\
+examples:
+  eagle-node doctor
+  eagle-node doctor --config /etc/eagle-node/node.toml --json
+
+{EXIT_CODES}""",
+)
+
 MIRROR = Text(
     summary="point container runtimes at the node",
     description="""\

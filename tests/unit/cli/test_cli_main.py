@@ -52,7 +52,6 @@ def test_help_of_run_names_every_option(capsys: pytest.CaptureFixture[str]) -> N
         (["run", "extra"], "unknown argument extra"),
         (["run", "--upload-limit", "5Q"], "--upload-limit: '5Q' is not a size; write it like"),
         (["run", "--config", "/nonexistent.toml"], "cannot read configuration file /nonexistent"),
-        (["run", "--join", "mdns"], "--join: needs roles elected by the cluster"),
         (["demo", "--nodes", "0"], "write 1 to 50"),
         (["demo", "--size", "1K"], "write 1M to 4G"),
         (["demo", "--size", "big"], "is not a size"),
