@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support import http
 from tests.support.images import Image, push, random_image
 from tests.support.netns import Host, Network, network
 from tests.support.node import Node, eagle_node
@@ -150,6 +151,15 @@ async def fleet(
         made = Fleet(net, registry, image, nodes)
         made.prepared_s = prepared_s
         yield made
+
+
+async def set_to(node: Node, key: str, value: str) -> tuple[int, dict[str, Any]]:
+    """Change a setting through a node's control API; status and document of the answer."""
+    async with (
+        http.client(namespace=node.namespace) as session,
+        session.post(f"{node.api_url}/v1/settings", json={"key": key, "value": value}) as answer,
+    ):
+        return answer.status, await answer.json(content_type=None)
 
 
 async def cut(host: Host) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from tests.support.fleet import Fleet, fleet, is_whole, set_to
 from tests.support.netns import Host, Network, network
 from tests.support.node import Node, eagle_node
-from tests.support.process import CommandFailed
+from tests.support.process import CommandFailed, run
 from tests.support.waiting import until
 
 SECRETS = ("1" * 64, "2" * 64)
@@ -143,3 +144,75 @@ async def test_a_gossip_port_that_is_taken(net: Network, tmp_path: Path) -> None
         with pytest.raises(CommandFailed, match="--gossip-port"):
             async with node(tmp_path / "b", net["a"], "--raft-port", "0"):
                 pass
+
+
+async def test_two_clusters_that_meet_become_one(tmp_path: Path) -> None:
+    """A third node that knows both brings them together; every setting and role is shared after."""
+    async with (
+        network(["a", "b", "c"]) as net,
+        node(tmp_path / "a", net["a"]) as first,
+        node(tmp_path / "b", net["b"]) as second,
+    ):
+        leaders = [(await each.status())["cluster"]["leader"] for each in (first, second)]
+        assert None not in leaders
+        assert leaders[0] != leaders[1]
+        also = ("--join", net["b"].address)
+        async with node(tmp_path / "c", net["c"], *also, join=net["a"]) as third:
+
+            async def are_one() -> bool:
+                return is_whole([await each.status() for each in (first, second, third)])
+
+            await until(are_one, what="the clusters to be one", timeout=60)
+
+
+@asynccontextmanager
+async def small_disks(*directories: Path) -> AsyncIterator[None]:
+    """File systems of 6 MiB."""
+    async with AsyncExitStack() as stack:
+        for directory in directories:
+            directory.mkdir(parents=True)
+            await run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(directory)])
+            stack.push_async_callback(run, ["umount", "--lazy", str(directory)])
+        yield
+
+
+async def test_a_leader_whose_disk_is_full_steps_down(tmp_path: Path) -> None:
+    """It says so and leads no more; the others go on, and it comes back once there is room."""
+    disks = [tmp_path / name / "data" for name in ("n1", "n2", "n3")]
+    async with small_disks(*disks), fleet(tmp_path, 3, "--cache-reserve", "0", blobs=1) as nodes:
+        await until(lambda: all_vote(nodes), what="three voters", timeout=60)
+        leader = await nodes.leader()
+        others = [each for each in nodes.nodes.values() if each is not leader]
+        ballast = leader.directory / "data" / "ballast"
+        fill(ballast)
+
+        async def has_stepped_down() -> bool:
+            await set_to(others[0], "seeders", "1")
+            await set_to(others[0], "seeders", "2")
+            return "does not vote, lead or hold leases" in leader.log()
+
+        await until(has_stepped_down, what="the leader to notice", timeout=60)
+
+        async def others_go_on() -> bool:
+            found = await nodes.statuses(others)
+            led = {status["cluster"]["leader"] for status in found}
+            return len(led) == 1 and led <= {status["node"]["id"] for status in found}
+
+        await until(others_go_on, what="another leader", timeout=60)
+        assert (await set_to(others[0], "seeders", ""))[0] == 200
+        ballast.unlink()
+        await says(leader, "this node takes part")
+        await nodes.agreed()
+
+
+async def all_vote(nodes: Fleet) -> bool:
+    """Whether every node is a voter, and all know it."""
+    found = await nodes.statuses()
+    return all(len(status["cluster"]["voters"]) == len(found) for status in found)
+
+
+def fill(path: Path) -> None:
+    """Write until there is no room."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass

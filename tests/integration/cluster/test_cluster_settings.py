@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import http
-from tests.support.fleet import Fleet, fleet
-from tests.support.node import Node
+from tests.support.fleet import Fleet, fleet, set_to
 from tests.support.waiting import until
-
-
-async def set_to(node: Node, key: str, value: str) -> tuple[int, dict[str, Any]]:
-    """Change a setting through a node's control API; status and document of the answer."""
-    async with (
-        http.client(namespace=node.namespace) as session,
-        session.post(f"{node.api_url}/v1/settings", json={"key": key, "value": value}) as answer,
-    ):
-        return answer.status, await answer.json(content_type=None)
 
 
 async def held(nodes: Fleet, role: str, count: int) -> None:
