@@ -145,7 +145,7 @@ class Connects:
             return
         context = leaves.context(target.host)
         try:
-            hello = await self._whole_hello(front, context, first)
+            hello = await self._whole_hello(front, target, context, first)
             if hello is None:
                 return
             whom = self._intercepts.opened(target)
@@ -164,7 +164,7 @@ class Connects:
         self._noted -= {("handshake", target), ("no CA", target), ("not permitted", target)}
 
     async def _whole_hello(
-        self, front: Front, context: ssl.SSLContext, first: bytes
+        self, front: Front, target: Address, context: ssl.SSLContext, first: bytes
     ) -> bytes | None:
         """The client's hello; None, and the connection ended, if it does not come or is refused."""
         hello, received = Hello(context), first
@@ -176,7 +176,7 @@ class Connects:
                     return None
                 received += first
         except ssl.SSLError as error:
-            log.info("a client's TLS hello is refused: %s", _said(error))
+            log.info("CONNECT %s: the client's TLS hello is refused: %s", target, _said(error))
             self._metrics.connects.labels("refused").inc()
             front.leave(hello.alert())
             return None

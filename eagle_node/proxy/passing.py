@@ -73,6 +73,7 @@ class Passing:
     async def _relay(
         self, request: web.BaseRequest, reply: Reply, turned: Turn = lambda headers: headers
     ) -> web.StreamResponse:
+        await _invite(request)
         async with reply as answer:
             response = web.StreamResponse(status=answer.status, headers=turned(answer.headers))
             if hdrs.CONTENT_LENGTH not in answer.headers and _has_body(request, answer.status):
@@ -89,6 +90,12 @@ class Passing:
                     return response
             await response.write_eof()
             return response
+
+
+async def _invite(request: web.BaseRequest) -> None:
+    """Have a client that waits for it send its body (RFC 9110 section 10.1.1)."""
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.body_exists:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def _has_body(request: web.BaseRequest, status: int) -> bool:

@@ -112,7 +112,10 @@ def create(hosts: Iterable[str] | None, *, now: datetime.datetime) -> LocalCa:
 
 
 def save(ca: LocalCa, path: Path) -> None:
-    """Write key and certificate in one step, for their owner only; `UsageError` if that fails."""
+    """Write key and certificate in one step, for their owner only; `UsageError` if that fails.
+
+    The owner is the directory's, when root writes for a node that runs as somebody else.
+    """
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     key = ca.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -121,6 +124,9 @@ def save(ca: LocalCa, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
             file.write(key + ca.pem)
             file.flush()
             os.fsync(file.fileno())

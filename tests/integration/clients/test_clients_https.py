@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from eagle_node.trust.local_ca import FILE_NAME, create, save
 from tests.support.certificates import issue
 from tests.support.clients import CLIENTS, skopeo
 from tests.support.images import Image, files_image, push
@@ -131,6 +133,25 @@ async def test_clients_pull_with_their_own_credentials(
     assert USER.password not in site.node.log()
 
 
+async def test_another_node_takes_it_from_the_swarm(
+    site: Site, image: Image, tmp_path: Path
+) -> None:
+    """What one host's client has pulled, the registry does not send to the next host's."""
+    blob = max(image.blobs, key=lambda each: each.size)
+    fetch = ("--user", WHO, "--output", os.devnull, site.url("blobs", blob.digest))
+    await site.curl(*fetch)
+    (tmp_path / "data").mkdir()
+    save(create([NAME], now=datetime.datetime.now(datetime.UTC)), tmp_path / "data" / FILE_NAME)
+    ca = tmp_path / "ca.pem"
+    ca.write_text(await ca_command("show", "--data-dir", str(tmp_path / "data")))
+    async with eagle_node(tmp_path, "--config", str(site.config), *site.node.pins) as node:
+        other = replace(site, node=node, ca=ca)
+        await other.curl(*fetch)
+        traffic = (await node.status())["traffic"]
+    assert traffic["peer_download_bytes"] >= blob.size
+    assert (await site.registry.blob_requests())[blob.digest] == 1
+
+
 async def test_a_push_goes_through(site: Site, image: Image, tmp_path: Path) -> None:
     """To the registry itself, under the name that the client knows."""
     layout = tmp_path / "pulled"
@@ -237,6 +258,7 @@ for directory in /etc/ssl /usr/local/share/ca-certificates /etc/docker /etc/cont
 done
 trust="{python} -m eagle_node ca trust --config {config} --data-dir {data}"
 request="curl --silent --show-error --proxy {proxy} --output /dev/null https://{name}/v2/"
+[ ! -d /etc/ca-certificates/update.d ] || mount -t tmpfs none /etc/ca-certificates/update.d
 before=$(find /etc/docker /etc/containers /usr/local/share/ca-certificates | sort)
 if $request; then exit 91; else [ $? = 60 ] || exit 92; fi
 $trust
@@ -246,8 +268,8 @@ $trust --remove
 [ "$before" = "$(find /etc/docker /etc/containers /usr/local/share/ca-certificates | sort)" ]
 if $request; then exit 93; else [ $? = 60 ] || exit 94; fi
 """
-"""In a mount namespace of its own, on copies of the machine's directories. 60: curl(1), the
-certificate is not trusted."""
+"""In a mount namespace of its own, on copies of the machine's directories, and without what other
+packages do when CAs change (Java's key store). 60: curl(1), the certificate is not trusted."""
 
 
 async def test_trust_is_given_and_taken_back(site: Site, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,11 +16,18 @@ from aiohttp import web
 from yarl import URL
 
 from eagle_node.base.digest import digest_of
+from eagle_node.base.errors import Denied
 from eagle_node.config.hosts import HostPattern, TunnelPolicy, parse_pattern
 from eagle_node.config.tree import ProxyConfig, RegistryConfig
-from eagle_node.metrics.instruments import by_label
+from eagle_node.metrics.instruments import Metrics, by_label
+from eagle_node.proxy.connect import Connects
+from eagle_node.proxy.dial import dial, is_inner
+from eagle_node.proxy.front import Front
+from eagle_node.proxy.intercept import Intercepts
+from eagle_node.proxy.tunnel import Tunnel
 from eagle_node.runtime.sockets import Address
 from eagle_node.trust.local_ca import LocalCa, create, save
+from eagle_node.trust.local_ca_file import LocalCaFile
 from tests.integration.registry.origin import NAME, at, serving
 from tests.unit.blobs.builders import content, ingest
 from tests.unit.proxy.rig import Rig, oci_code, proxying
@@ -294,9 +302,6 @@ async def test_a_head_may_come_in_pieces(
 
 async def test_a_silent_tunnel_is_closed(tmp_path: Path) -> None:
     """A connection that nobody uses any more does not live for ever."""
-    from eagle_node.metrics.instruments import Metrics
-    from eagle_node.proxy.tunnel import Tunnel
-
     ended = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -605,6 +610,44 @@ async def test_what_is_not_tls_is_tunnelled(tmp_path: Path) -> None:
     assert by_label(rig.metrics.connects) == {"tunnelled": 1}
 
 
+async def test_a_server_that_speaks_first_is_reached(tmp_path: Path) -> None:
+    """A client that says nothing to a listed host does not speak TLS; it is tunnelled after all."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        writer.close()
+
+    save(new_ca("127.0.0.1"), tmp_path / "local-ca.pem")
+    loop = asyncio.get_running_loop()
+    async with listening(serve) as target:
+        config = ProxyConfig(intercept=(parse_pattern(target),))
+        file = LocalCaFile(tmp_path / "local-ca.pem")
+        connects = Connects(Intercepts(config), file, Metrics(), hello_s=0.05)
+        fronts = await loop.create_server(
+            lambda: Front(asyncio.Protocol, connects.begin, set()), "127.0.0.1", 0
+        )
+        reader, writer = await asyncio.open_connection(*fronts.sockets[0].getsockname())
+        writer.write(connect(target))
+        async with asyncio.timeout(30):
+            assert await reader.read() == ESTABLISHED + b"220 hello\r\n"
+        writer.close()
+        fronts.close()
+        await connects.aclose()
+
+
+async def test_a_client_that_waits_to_be_invited_is(proxy: Rig, ca: LocalCa) -> None:
+    """curl does so before it uploads much."""
+    async with opening(proxy, ca) as (reader, writer):
+        writer.write(
+            f"PUT /v2/app/blobs/uploads/1 HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 4\r\n"
+            "Expect: 100-continue\r\n\r\n".encode()
+        )
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"body")
+        status, body = await answered(reader)
+    assert (status, json.loads(body)["sent"]) == (200, 4)
+
+
 async def test_hosts_that_the_ca_may_not_sign_are_tunnelled(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -647,9 +690,6 @@ async def test_a_proxy_that_stops_ends_its_tunnels(tmp_path: Path) -> None:
 
 async def test_a_remote_client_does_not_reach_the_inside_of_the_host() -> None:
     """Loopback and link-local addresses mean the proxy's host, not the client's."""
-    from eagle_node.base.errors import Denied
-    from eagle_node.proxy.dial import dial, is_inner
-
     for target in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "169.254.169.254", "::ffff:7f00:1"):
         with pytest.raises(Denied) as caught:
             await dial(Address(target, 80), inner_allowed=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import os
 import ssl
 import stat
 from pathlib import Path
@@ -138,6 +139,14 @@ def test_the_file_is_private_and_reads_back(tmp_path: Path) -> None:
     assert loaded.pem == ca.pem
     assert loaded.private_key.private_numbers() == ca.private_key.private_numbers()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_the_file_belongs_to_whom_the_directory_does(tmp_path: Path) -> None:
+    """A node that is not root reads the CA that root has made for it."""
+    os.chown(tmp_path, 12345, 23456)
+    path = tmp_path / "local-ca.pem"
+    save(create(["ghcr.io"], now=NOW), path)
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
 
 
 def test_a_file_that_is_wrong_is_a_usage_error(tmp_path: Path) -> None:
