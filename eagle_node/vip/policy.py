@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-LATE_S = 0.25
-"""The kernel takes an address away at most this long after its lifetime has ended."""
-CONFLICT_GRACE_S = 1.0
-"""Seconds in which a former holder's address may still end: its kernel is at most `LATE_S` behind
-its lease. Who answers for the address after that is no former holder."""
+ANSWER_S = 0.25
+"""The kernel must have taken a lifetime over this long after it was computed."""
+LATE_S = ANSWER_S + 1.0
+"""The kernel has taken an address away this long after its lease has ended, at the latest: it
+looks at lifetimes once a second at most (``ADDRCONF_TIMER_FUZZ_MAX`` of Linux), so that a look for
+another address's sake puts ours off."""
+CONFLICT_GRACE_S = LATE_S + 0.75
+"""Seconds after the end of a former holder's lease in which its kernel may still answer. Who
+answers for the address after that is no former holder."""
 
 _BURST_S = (0.1, 0.3, 0.6, 1.0, 3.0)
 """Pauses after the first announcement: frames get lost, and a switch may just be learning."""

@@ -14,7 +14,7 @@ from eagle_node.runtime.tasks import TaskSet
 from eagle_node.vip import sockets
 from eagle_node.vip.netlink import AddressTable, open_address_table
 from eagle_node.vip.placement import Interface, choose_interface
-from eagle_node.vip.policy import CONFLICT_GRACE_S, LATE_S, announcement_pauses, lifetime_s
+from eagle_node.vip.policy import ANSWER_S, CONFLICT_GRACE_S, announcement_pauses, lifetime_s
 from eagle_node.vip.wire import mac_text
 
 log = logging.getLogger(__name__)
@@ -26,11 +26,12 @@ class Vip:
     ``async with`` finds the interface, checks the privileges and removes what a killed run has left
     (`StartError` when any of it fails); leaving gives the address back.
 
-    **The bound.** The address is gone at most `LATE_S` after the ``valid_until`` of the latest
-    `acquire`: taken away by this process when it runs, by the kernel when it is killed, stopped or
-    stuck. One window is left: a process that is stopped between its last look at the clock and the
-    kernel's answer may, once it goes on, put the address back for the milliseconds until it looks
-    at the clock again. A virtual machine that is suspended as a whole does not see time pass.
+    **The bound.** The address is gone at most `policy.LATE_S` after the ``valid_until`` of the
+    latest `acquire`: taken away by this process when it runs, by the kernel when it is killed,
+    stopped or stuck. One window is left: a process that is stopped between its last look at the
+    clock and the kernel's answer may, once it goes on, put the address back for the milliseconds
+    until it looks at the clock again. A virtual machine that is suspended as a whole does not see
+    time pass.
     """
 
     def __init__(self, vip: VipAddress, *, clock: Clock = monotonic) -> None:
@@ -157,7 +158,7 @@ class Vip:
         except Unavailable:
             self._kernel_until = before
             raise
-        if self._clock() + lifetime > self._valid_until + LATE_S:
+        if self._clock() + lifetime > self._valid_until + ANSWER_S:
             await self._withdraw()
             raise Unavailable(
                 f"the lease of {self._vip.ip} ended while it was added; removed again"

@@ -88,7 +88,7 @@ async def cached_mac(host: Host, vip: str) -> str | None:
 
 
 async def until_addresses(
-    host: Host, fits: Callable[[list[str]], bool], *, what: str, timeout: float = 5.0
+    host: Host, fits: Callable[[list[str]], bool], *, what: str, timeout: float = 30.0
 ) -> None:
     """Wait until the addresses of ``host`` fit."""
 

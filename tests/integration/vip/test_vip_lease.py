@@ -53,9 +53,7 @@ async def test_the_kernel_removes_what_a_killed_run_left(vip: str, tmp_path: Pat
         async with holder(net["a"], vip, tmp_path, "--lease", "2") as killed:
             await killed.kill()
         assert vip in await addresses(net["a"])
-        await until_addresses(
-            net["a"], lambda held: vip not in held, what="the lifetime to end", timeout=2.5
-        )
+        await until_addresses(net["a"], lambda held: vip not in held, what="the lifetime to end")
 
 
 async def test_an_address_that_is_taken_away_comes_back(vip: str, tmp_path: Path) -> None:
