@@ -84,10 +84,12 @@ class Process:
 def command_in(namespace: str | None, argv: Sequence[str]) -> list[str]:
     """``argv`` so that the kernel kills it when its parent dies, in a network namespace if named.
 
-    Both wrappers exec, so the pid is the command's own.
+    SIGINT has its default meaning, which a shell takes from what it runs in the background. All
+    wrappers exec, so the pid is the command's own.
     """
     enter = ["nsenter", f"--net=/run/netns/{namespace}", "--"] if namespace else []
-    return [*enter, "setpriv", "--pdeathsig", "KILL", "--", *argv]
+    default = ["env", "--default-signal=INT", "--"]
+    return [*enter, "setpriv", "--pdeathsig", "KILL", "--", *default, *argv]
 
 
 @asynccontextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import ctypes
+import random
 import re
 import secrets
 import socket
@@ -37,6 +39,9 @@ ACCESS = re.compile(
     re.MULTILINE,
 )
 """A line of Apache's combined log, as distribution writes them: after the answer is complete."""
+
+FIXED_PORTS = range(10_000, 32_768)
+"""Below Linux's ``net.ipv4.ip_local_port_range``."""
 
 BCRYPT_SALT = b"$2b$04$abcdefghijklmnopqrstuu"
 """The cheapest cost that bcrypt knows, and a salt: these passwords guard nothing."""
@@ -180,12 +185,17 @@ async def docker_registry(
 
 
 def free_port(host: str = "127.0.0.1", namespace: str | None = None) -> int:
-    """A TCP port that nobody listens on at this moment, for servers that cannot report theirs."""
-    with http.entered(namespace):
-        probe = socket.socket()
-    with probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listens on at this moment, for servers that cannot report theirs.
+
+    It is none that the kernel gives to connections and to servers on any port meanwhile.
+    """
+    while True:
+        with http.entered(namespace):
+            probe = socket.socket()
+        with probe, contextlib.suppress(OSError):
+            port = random.choice(FIXED_PORTS)
+            probe.bind((host, port))
+            return port
 
 
 async def _responds(url: str, namespace: str | None) -> bool:
