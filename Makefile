@@ -15,6 +15,9 @@ TEST_PACKAGES := $(shell sed 's/\#.*//' packaging/apt/test.txt)
 BENCHES := hit idle single memory pair lazy gossip failover wave
 FUZZES := gossip leases
 FUZZ_S ?= 60
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+SIDE_BY_SIDE := --numprocesses=$(WORKERS) --dist=load --maxschedchunk=1
+REPORT := --durations=10 --durations-min=1
 PYTEST := $(AS_ROOT) $(BIN)/python -m pytest -o tmp_path_retention_policy=failed
 
 .PHONY: help
@@ -27,7 +30,10 @@ demo: $(STAMP) ## a registry and three nodes on this machine, one image pulled t
 
 .PHONY: test
 test: $(STAMP) test-tools ## all tests but the slow ones (root, for network namespaces)
-	$(PYTEST) -m "not slow"
+	@status=0; \
+	$(PYTEST) $(REPORT) -m "not slow and not alone" $(SIDE_BY_SIDE) || status=$$?; \
+	$(PYTEST) $(REPORT) -m "not slow and alone" || status=$$?; \
+	exit $$status
 
 .PHONY: test-slow
 test-slow: $(STAMP) test-tools ## the tests that take minutes each

