@@ -44,7 +44,7 @@ def test_no_field_is_set_by_two_options() -> None:
     assert len(targets) == len(set(targets))
 
 
-@pytest.mark.parametrize("option", OPTIONS.values(), ids=str)
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.name)
 def test_names_are_the_same_in_all_sources(option: Option) -> None:
     """The variable is the flag in capitals, so nobody needs to look it up."""
     assert option.flag == f"--{option.name}"
