@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -16,6 +17,7 @@ from eagle_node.registry.docker_config import Credential
 from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.registry.upstream import BlobInfo
+from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.context import request_id
 from eagle_node.runtime.sockets import Address
 
@@ -25,6 +27,10 @@ T = TypeVar("T", BlobInfo, ManifestAnswer)
 
 MOST_ASKED = 2
 """Seeders that are asked before the registry itself: the owner, and a stand-in when it is gone."""
+WRITTEN_S = 30.0
+"""How long this node asks for itself after a push through it; desks remember a tag, and that
+something is not there, for less (``--tag-ttl``, ``--denied-ttl``)."""
+_MOST_WRITTEN = 1024
 
 
 class Asker(Protocol):
@@ -65,6 +71,7 @@ class Relay:
         private: bool,
         tags: bool,
         metrics: Metrics,
+        clock: Clock = monotonic,
     ) -> None:
         self._upstream = upstream
         self._order = order
@@ -72,7 +79,19 @@ class Relay:
         self._private = private
         self._tags = tags
         self._metrics = metrics
+        self._clock = clock
         self._failing: set[Address] = set()
+        self._written: OrderedDict[Repository, float] = OrderedDict()
+
+    def written(self, repository: Repository) -> None:
+        """A client of this node has changed something in ``repository``.
+
+        Desks may remember what was there before, so the registry itself is asked for a while.
+        """
+        self._written[repository] = self._clock() + WRITTEN_S
+        self._written.move_to_end(repository)
+        while len(self._written) > _MOST_WRITTEN:
+            self._written.popitem(last=False)
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """Return if the reader may have ``blob``; `Denied` or `Unavailable`."""
@@ -80,7 +99,7 @@ class Relay:
         async def ask(asker: Asker, shown: str | None) -> BlobInfo:
             return await asker.check_blob(blob, shown)
 
-        if blob.served_at:
+        if blob.served_at or self._is_written(blob.repository):
             return await ask(self._upstream, authorization)
         return await self._ask(blob.repository, authorization, ask)
 
@@ -90,7 +109,7 @@ class Relay:
         async def ask(asker: Asker, shown: str | None) -> ManifestAnswer:
             return await asker.manifest(replace(asked, authorization=shown))
 
-        if not (self._tags or asked.is_digest):
+        if not (self._tags or asked.is_digest) or self._is_written(asked.repository):
             return await ask(self._upstream, asked.authorization)
         return await self._ask(asked.repository, asked.authorization, ask)
 
@@ -124,6 +143,9 @@ class Relay:
             if old is None or (isinstance(error, Denied) and error.status != 429):
                 raise
             return old
+
+    def _is_written(self, repository: Repository) -> bool:
+        return self._written.get(repository, 0.0) > self._clock()
 
     async def _shown(self, registry: str, authorization: str | None) -> str | None:
         """What to show to a desk, empty for nothing; None: it is not to be asked."""

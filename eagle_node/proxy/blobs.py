@@ -54,6 +54,10 @@ class BlobHandler:
         size = await self._opener.size(blob, request.headers.get(hdrs.AUTHORIZATION))
         return head_response(_headers(blob), size)
 
+    def written(self, blob: BlobRef, request: web.BaseRequest) -> None:
+        """The client has put or deleted the blob."""
+        self._access.forget(blob, request.headers.get(hdrs.AUTHORIZATION))
+
     async def get(
         self, request: web.BaseRequest, blob: BlobRef, pass_on: PassOn
     ) -> web.StreamResponse:

@@ -65,6 +65,10 @@ class ManifestHandler:
         self._note(route, answer)
         return self._respond(request, asked, answer)
 
+    def written(self, route: ManifestRoute) -> None:
+        """A client has put or deleted the manifest."""
+        self._manifests.written(route.repository, route.reference)
+
     def _respond(
         self, request: web.BaseRequest, asked: ManifestQuestion, answer: ManifestAnswer
     ) -> web.StreamResponse:

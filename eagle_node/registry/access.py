@@ -17,7 +17,7 @@ from typing import Any, NewType, Protocol
 
 from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.metrics.instruments import Metrics
-from eagle_node.registry.names import BlobRef
+from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.registry.upstream import BlobInfo
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.singleflight import SingleFlight
@@ -135,6 +135,10 @@ class AccessMemory:
             size = known.size
         self._store(key, _Word(said_at=said_at, size=size))
 
+    def forget(self, key: AccessKey) -> None:
+        """What the origin said may be so no longer."""
+        self._words.pop(key, None)
+
     def remember_no(self, key: AccessKey, refusal: Denied) -> None:
         """The origin refused just now; only a 401, 403 or 404 is a word on rights."""
         if refusal.status in _VERDICTS:
@@ -152,6 +156,10 @@ class BlobChecker(Protocol):
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """Return if the asker may read ``blob``; raise `Denied` or `Unavailable`."""
+        ...
+
+    def written(self, repository: Repository) -> None:
+        """A client of this node has changed something in ``repository``."""
         ...
 
 
@@ -196,6 +204,14 @@ class Access:
     ) -> None:
         """The origin has just given ``blob`` to this client."""
         self._memory.remember_yes(self._memory.key(blob, authorization), size)
+
+    def forget(self, blob: BlobRef, authorization: str | None) -> None:
+        """This client has put or deleted ``blob``: the origin is asked anew, by this node itself.
+
+        Seeders may still have an old word, so they are left aside for a while.
+        """
+        self._memory.forget(self._memory.key(blob, authorization))
+        self._upstream.written(blob.repository)
 
     def prove(
         self,

@@ -11,12 +11,15 @@ from eagle_node.base.errors import Denied, EagleError, Unavailable, WrongContent
 from eagle_node.registry.access import AccessKey, AccessMemory, Grant
 from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.manifest_store import ManifestStore, StoredManifest
-from eagle_node.registry.names import BlobRef
+from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.singleflight import SingleFlight
 
 _MOST_RECENT = 1024
 """Answers that are remembered for a moment; each is a manifest of a few KiB."""
+_WRITTEN_S = 600.0
+"""How long a manifest is asked for anew that was pushed or deleted through this node; longer than
+its yes is remembered by default."""
 
 
 class ManifestSource(Protocol):
@@ -24,6 +27,10 @@ class ManifestSource(Protocol):
 
     async def manifest(self, asked: ManifestQuestion) -> ManifestAnswer:
         """The answer for a reader who may have it; raises `Denied` or `Unavailable`."""
+        ...
+
+    def written(self, repository: Repository) -> None:
+        """A client of this node has changed something in ``repository``."""
         ...
 
 
@@ -57,10 +64,23 @@ class Manifests:
         self._tag_ttl_s = tag_ttl_s
         self._clock = clock
         self._recent: OrderedDict[AccessKey, _Recent] = OrderedDict()
-        self._asking: SingleFlight[AccessKey, ManifestAnswer] = SingleFlight("manifest")
+        self._asking: SingleFlight[tuple[AccessKey, bool], ManifestAnswer] = SingleFlight(
+            "manifest"
+        )
+        self._written: OrderedDict[tuple[Repository, str], float] = OrderedDict()
+
+    def written(self, repository: Repository, reference: str) -> None:
+        """A client has just changed this manifest or tag: for a while nothing old will do."""
+        self._source.written(repository)
+        self._written[repository, reference] = self._clock() + _WRITTEN_S
+        self._written.move_to_end((repository, reference))
+        while len(self._written) > _MOST_RECENT:
+            self._written.popitem(last=False)
 
     async def get(self, asked: ManifestQuestion) -> ManifestAnswer:
         """The manifest; raises `Denied`, `Unavailable`, or `WrongContent` for another digest's."""
+        if self._written.get((asked.repository, asked.reference), 0.0) > self._clock():
+            asked = replace(asked, fresh=True)
         if asked.is_digest and not asked.fresh:
             grant = self._memory.recall(self._right(asked, parse_digest(asked.reference)))
             kept = await self._kept(parse_digest(asked.reference), grant)
@@ -69,7 +89,7 @@ class Manifests:
         key = self._key(asked)
         if not asked.fresh and (recent := self._recall(key)) is not None:
             return recent
-        return await self._asking.run(key, lambda: self._ask(key, asked))
+        return await self._asking.run((key, asked.fresh), lambda: self._ask(key, asked))
 
     async def _ask(self, key: AccessKey, asked: ManifestQuestion) -> ManifestAnswer:
         try:
@@ -145,8 +165,9 @@ class Manifests:
 
     def _key(self, asked: ManifestQuestion) -> AccessKey:
         where = (asked.repository.registry, asked.repository.name, asked.reference)
-        how = (asked.method, str(asked.fresh), *asked.accept)
-        return self._memory.fingerprint(*where, *how, authorization=asked.authorization)
+        return self._memory.fingerprint(
+            *where, asked.method, *asked.accept, authorization=asked.authorization
+        )
 
     def _right(self, asked: ManifestQuestion, digest: Digest) -> AccessKey:
         return self._memory.key(BlobRef(asked.repository, digest), asked.authorization)

@@ -103,6 +103,9 @@ class Upstream:
         """Where ``registry`` is really reached; `Denied` with 404 if it may not be."""
         return self._endpoints.of(registry).base
 
+    def written(self, repository: Repository) -> None:
+        """A client of this node has changed something; the registry itself knows."""
+
     def troubles(self) -> list[RegistryTrouble]:
         """The registries that cannot be asked, or not now."""
         return self._health.troubles()

@@ -120,6 +120,9 @@ class _Strangers:
             replace(asked, authorization=asked.authorization or ANYBODY)
         )
 
+    def written(self, repository: Repository) -> None:
+        self.upstream.written(repository)
+
     def _serve(self, repository: Repository) -> None:
         """Raise `Unavailable` for a registry that only this node may not ask."""
         try:

@@ -6,7 +6,7 @@ import asyncio
 
 from eagle_node.base.errors import Denied
 from eagle_node.registry.access import Access, AccessMemory
-from eagle_node.registry.names import BlobRef
+from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.registry.upstream import BlobInfo
 
 RIGHT = "Basic right"
@@ -27,6 +27,9 @@ class Checker:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.size: int | None = None
+
+    def written(self, repository: Repository) -> None:
+        """Nothing is remembered here."""
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """Yes to the right credentials only."""

@@ -7,7 +7,7 @@ import pytest
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Denied, EagleError, Unavailable
 from eagle_node.metrics.instruments import Metrics, by_label
-from eagle_node.peer.relay import Relay
+from eagle_node.peer.relay import WRITTEN_S, Relay
 from eagle_node.registry.docker_config import Credential, basic
 from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.names import BlobRef, Repository, Tag
@@ -59,6 +59,7 @@ class Scene:
         self.registry = Desk(BlobInfo(size=0))
         self.desks = {seeder: Desk(YES) for seeder in SEEDERS}
         self.first, self.second, self.third = self.desks.values()
+        self.now = 7.0
         self.metrics = Metrics()
         self.keys: list[str] = []
         self.relay = Relay(
@@ -68,6 +69,7 @@ class Scene:
             private=private,
             tags=tags,
             metrics=self.metrics,
+            clock=lambda: self.now,
         )
 
     def _order(self, key: str) -> list[Address]:
@@ -165,6 +167,19 @@ async def test_tags_can_be_kept_to_the_node() -> None:
     by_digest = ManifestQuestion(repository=REPOSITORY, reference=BLOB.digest, method="GET")
     await scene.relay.manifest(by_digest)
     assert (scene.first.readers, scene.registry.readers) == ([None], [None])
+
+
+async def test_after_a_push_the_node_asks_for_itself() -> None:
+    """For that repository, until no desk remembers what was there before."""
+    scene = Scene()
+    other = BlobRef(Repository("r.test", "other"), BLOB.digest)
+    scene.relay.written(REPOSITORY)
+    await scene.relay.check_blob(BLOB, None)
+    await scene.relay.check_blob(other, None)
+    assert (scene.first.readers, scene.registry.readers) == ([None], [None])
+    scene.now += WRITTEN_S
+    await scene.relay.check_blob(BLOB, None)
+    assert len(scene.first.readers) == 2
 
 
 async def test_a_blob_at_a_place_of_its_own_is_the_nodes_to_ask_for() -> None:

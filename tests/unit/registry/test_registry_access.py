@@ -27,6 +27,9 @@ class Origin:
         self.open = asyncio.Event()
         self.open.set()
 
+    def written(self, repository: Repository) -> None:
+        """Nothing is remembered here."""
+
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """What `answer` says, once `open`."""
         self.asked.append((blob, authorization))

@@ -29,6 +29,10 @@ class Registry:
     def __init__(self) -> None:
         self.answer: ManifestAnswer | EagleError = ANSWER
         self.asked: list[ManifestQuestion] = []
+        self.changed: list[Repository] = []
+
+    def written(self, repository: Repository) -> None:
+        self.changed.append(repository)
 
     async def manifest(self, asked: ManifestQuestion) -> ManifestAnswer:
         self.asked.append(asked)
@@ -120,6 +124,18 @@ async def test_a_fresh_question_is_always_asked(scene: Scene) -> None:
     await scene.get(replace(TAG, fresh=True))
     await scene.get(replace(BY_DIGEST, fresh=True))
     assert len(scene.registry.asked) == 3
+
+
+async def test_what_was_pushed_here_is_asked_for_anew(scene: Scene) -> None:
+    """Tags and digests alike, whatever is remembered; others come from memory."""
+    for asked in (TAG, BY_DIGEST, HEAD):
+        await scene.get(asked)
+    scene.manifests.written(TAG.repository, TAG.reference)
+    scene.manifests.written(TAG.repository, DIGEST)
+    for asked in (TAG, BY_DIGEST):
+        await scene.get(asked)
+    assert len(scene.registry.asked) == 4
+    assert scene.registry.changed == [TAG.repository] * 2
 
 
 async def test_a_node_remembers_no_tags(store: ManifestStore) -> None:
