@@ -71,6 +71,49 @@ lock: $(STAMP) ## requirements.lock anew, for the dependencies in pyproject.toml
 test-tools:
 	@.ci/apt-install $(TEST_PACKAGES)
 
+PACK := build/packaging-venv
+PACK_STAMP := $(PACK)/stamp
+ARTEFACTS := wheel pex pyz executable deb image sbom
+PROVEN := wheel pex pyz executable deb image
+ARCH ?= $(shell uname -m)
+DIST ?= dist
+EAGLE_PACKAGING = PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging --arch $(ARCH) --dist $(DIST)
+
+.PHONY: package
+package: $(PACK_STAMP) package-check ## all artefacts, into dist/, each proven by a pull through it (root)
+	$(EAGLE_PACKAGING) $(ARTEFACTS)
+	$(MAKE) package-test
+
+.PHONY: $(ARTEFACTS:%=package-%)
+$(ARTEFACTS:%=package-%): package-%: $(PACK_STAMP)
+	$(EAGLE_PACKAGING) $*
+
+.PHONY: package-test
+package-test: $(STAMP) test-tools ## a real image through each artefact in dist/, in a bare environment (root)
+	@.ci/apt-install $(shell sed 's/\#.*//' packaging/apt/package.txt)
+	$(AS_ROOT) $(BIN)/python -m tests.artefacts --dist $(DIST) $(PROVEN)
+
+.PHONY: package-check
+package-check: $(PACK_STAMP) ## the Kubernetes example against the schemas of several releases
+	PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging.manifests examples/kubernetes/*.yaml
+
+.PHONY: package-twice
+package-twice: $(PACK_STAMP) ## build all artefacts twice, in different places, and compare them
+	PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging.twice $(ARTEFACTS)
+
+.PHONY: package-lock
+package-lock: $(STAMP) ## packaging/requirements.txt anew, for packaging/requirements.in
+	cd packaging && CUSTOM_COMPILE_COMMAND="make package-lock" ../$(BIN)/pip-compile --quiet \
+		--generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --output-file requirements.txt requirements.in
+
+$(PACK_STAMP): packaging/requirements.txt
+	@.ci/apt-install binutils ca-certificates
+	python=$$(PYTHON='$(PYTHON)' .ci/find-python); "$$python" -m venv --clear $(PACK)
+	$(PACK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r packaging/requirements.txt
+	touch $@
+
 .PHONY: clean
 clean: ## remove everything that make has made
 	rm -rf $(VENV) build dist *.egg-info tui/*.egg-info

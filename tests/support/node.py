@@ -121,15 +121,19 @@ class Node:
 
 @asynccontextmanager
 async def eagle_node(
-    directory: Path, *flags: str, host: str = "127.0.0.1", namespace: str | None = None
+    directory: Path,
+    *flags: str,
+    host: str = "127.0.0.1",
+    namespace: str | None = None,
+    program: Sequence[str] = (sys.executable, "-m", "eagle_node"),
 ) -> AsyncIterator[Node]:
     """Run ``eagle-node run`` with ``flags`` while the block lasts, ready at its start.
 
     ``host`` is the address that the node advertises and its peers use; the proxy and the API stay
-    on loopback (of ``namespace``, when given).
+    on loopback (of ``namespace``, when given). ``program`` starts eagle-node where it is packaged.
     """
     argv = [
-        *[sys.executable, "-m", "eagle_node", "run", "--data-dir", str(directory / "data")],
+        *[*program, "run", "--data-dir", str(directory / "data")],
         *["--advertise", host, "--proxy-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"],
         *ANY_PORT,
         *flags,
