@@ -2,9 +2,10 @@
 
 The bootloader points ``LD_LIBRARY_PATH`` at its own libraries, which other programs (credential
 helpers) must not load; the dynamic linker has read it already. This program, started once more,
-then has to set out from the beginning, which a variable of the bootloader's says. The packed OpenSSL looks for
-certificate authorities where the system that built it keeps them; other systems keep them elsewhere
-(the list is that of Go's crypto/x509, root_linux.go).
+then has to set out from the beginning, which a variable of the bootloader's says.
+
+The packed OpenSSL looks for certificate authorities where the system that built it keeps them;
+other systems keep them elsewhere (the list is that of Go's crypto/x509, root_linux.go).
 """
 
 import os
