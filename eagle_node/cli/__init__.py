@@ -7,6 +7,7 @@
 ``keys``           the cluster key file
 ``mirror``         container runtimes' configuration, with ``mirror_arguments`` and ``mirror_check``
 ``doctor``         what could keep this host's node from working
+``completion``     scripts for shells; ``man`` the manual page; ``grammar`` what both are made of
 ``findings``       what checks have found, as a screen or a document
 ``demo``           three nodes and a registry on this machine; ``demo_registry``, ``demo_image``,
                    ``demo_node`` and ``demo_report`` are its parts

@@ -54,6 +54,14 @@ def _run_command(argv: Sequence[str] | None) -> int:
             from eagle_node.cli.keys import keys
 
             return keys(arguments)
+        case "completion":
+            from eagle_node.cli.completion import completion
+
+            return completion(arguments)
+        case "man":
+            from eagle_node.cli.man import man
+
+            return man(arguments)
         case "doctor":
             from eagle_node.cli.doctor import doctor
 

@@ -61,6 +61,11 @@ def given_options(arguments: argparse.Namespace) -> dict[str, list[str]]:
     return {name: values[name] for name in OPTIONS if values.get(name) is not None}
 
 
+def build_parser() -> Parser:
+    """The parser of the whole command line."""
+    return _build()[0]
+
+
 def _build() -> tuple[Parser, dict[str, Parser]]:
     parser = Parser(prog="eagle-node", text=texts.MAIN)
     adder = parser.add_subparsers(
@@ -77,6 +82,8 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
             ("mirror", texts.MIRROR),
             ("doctor", texts.DOCTOR),
             ("ca", texts.CA),
+            ("completion", texts.COMPLETION),
+            ("man", texts.MAN),
             ("version", texts.VERSION),
         )
     }
@@ -88,6 +95,9 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     fill_mirror(commands["mirror"])
     _fill_doctor(commands["doctor"])
     _fill_ca(commands["ca"])
+    commands["completion"].add_argument(
+        "shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish"
+    )
     return parser, commands
 
 

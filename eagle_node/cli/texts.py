@@ -242,4 +242,21 @@ certificates of single registries. Needs root.
 }
 """What `CA` can do, by name."""
 
+COMPLETION = Text(
+    summary="print a shell's completion script",
+    description="Print the completion script of a shell.\n",
+    epilog=f"""\
+to install it:
+  eagle-node completion bash > /usr/share/bash-completion/completions/eagle-node
+  eagle-node completion zsh > "${{fpath[1]}}/_eagle-node"
+  eagle-node completion fish > ~/.config/fish/completions/eagle-node.fish
+
+{EXIT_CODES}""",
+)
+
+MAN = Text(
+    summary="print the manual page",
+    description="Print the manual page, for man(1): eagle-node man | man -l -\n",
+)
+
 VERSION = Text(summary="print the version", description="Print the version.\n")
