@@ -135,7 +135,7 @@ class Group:
         number = int(str(next(e.state["leader"] for e in self.alive() if e.state)), 16)
         return self.members[number - 1]
 
-    async def until(self, fact: Any, *, timeout: float = 20.0) -> float:
+    async def until(self, fact: Any, *, timeout: float = 60.0) -> float:
         """Seconds until ``fact(self)`` holds, asked after each change."""
         begun = time.monotonic()
         try:

@@ -80,7 +80,7 @@ class Node:
         )
         return document
 
-    async def start(self, *, timeout: float = 30.0) -> None:
+    async def start(self, *, timeout: float = 60.0) -> None:
         """Start the process and wait until ``/readyz`` says yes."""
         ports = self.directory / "data" / "ports.json"
         ports.unlink(missing_ok=True)

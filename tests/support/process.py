@@ -59,7 +59,7 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
-    async def wait(self, *, timeout: float = 30.0) -> int:
+    async def wait(self, *, timeout: float = 60.0) -> int:
         """The exit status; `TimedOut` when it still runs after ``timeout`` seconds."""
         try:
             async with asyncio.timeout(timeout):
@@ -100,7 +100,7 @@ async def running(
     namespace: str | None = None,
     env: Mapping[str, str] | None = None,
     ready: Callable[[], Awaitable[bool]] | None = None,
-    timeout: float = 30.0,
+    timeout: float = 60.0,
     grace: float = 10.0,
 ) -> AsyncIterator[Process]:
     """Run ``argv`` while the block lasts; its output is appended to ``log``.

@@ -14,7 +14,7 @@ async def until(
     fact: Callable[[], Awaitable[bool]],
     *,
     what: str,
-    timeout: float = 15.0,
+    timeout: float = 30.0,
     interval: float = 0.02,
 ) -> None:
     """Return as soon as ``fact`` holds, asked every ``interval`` seconds; `TimedOut` names it.

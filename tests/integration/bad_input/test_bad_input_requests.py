@@ -92,20 +92,20 @@ async def test_names_from_outside_are_never_dialled(node: Node, origin: Origin) 
         ("bytes=a-b", 200, MIB),
         ("bytes=", 200, MIB),
         ("lines=1-2", 200, MIB),
-        ("bytes=0-1,4-5", 200, MIB),
-        ("bytes=" + "0-1," * 1000, 200, MIB),
+        ("bytes=1-2,2-3", 206, 3),
+        ("bytes=" + "0-1," * 1000, 400, 0),
         ("bytes=-", 200, MIB),
     ],
 )
 async def test_ranges_mean_what_rfc_9110_says(
     node: Node, origin: Origin, value: str, status: int, length: int
 ) -> None:
-    """Satisfiable 206, beyond the end 416, malformed or unknown: ignored."""
+    """Satisfiable 206, beyond the end 416, malformed or unknown ignored, too many refused."""
     digest = origin.add_random(MIB)
     got = await http.download(blob_url(node, digest), headers={"Range": value}, status=status)
     if status < 400:
         assert got.bytes == length
-    else:
+    elif status == 416:
         assert got.headers["Content-Range"] == f"bytes */{MIB}"
 
 
@@ -115,7 +115,7 @@ async def _raw(node: Node, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(request)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await reader.readline()
     finally:
         writer.close()

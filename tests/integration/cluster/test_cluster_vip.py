@@ -28,7 +28,7 @@ async def carried(nodes: Fleet, *, but: str = "") -> str:
         found = await carriers(nodes)
         return len(found) == 1 and found != [but]
 
-    await until(is_carried, what=f"{VIP} to be somewhere else than on {but!r}", timeout=40)
+    await until(is_carried, what=f"{VIP} to be somewhere else than on {but!r}", timeout=60)
     return found[0]
 
 

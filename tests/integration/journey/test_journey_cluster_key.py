@@ -39,7 +39,7 @@ async def _is_greeted(node: Node, digest: Digest) -> bool:
     reader, writer = await asyncio.open_connection(node.host, port)
     try:
         writer.write(PROTOCOL + bytes(8) + info_hash + secrets.token_bytes(20))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             try:
                 return await reader.readexactly(len(PROTOCOL)) == PROTOCOL
             except (asyncio.IncompleteReadError, ConnectionError):
@@ -62,7 +62,7 @@ async def test_only_the_key_admits(tmp_path: Path) -> None:
             await pull_blob(second, digest)
             assert (await traffic(second))["origin_bytes"] == 0
             for other in (stranger, keyless):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await pull_blob(other, digest)
                 account = await traffic(other)
                 assert account["origin_bytes"] == SIZE

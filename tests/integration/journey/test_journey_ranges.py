@@ -86,7 +86,7 @@ async def test_a_client_that_goes_away(tmp_path: Path, range_header: str | None)
             ):
                 await answer.content.readexactly(MIB)
                 answer.close()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await pull_blob(node, digest)
             assert "Traceback" not in node.log()
             assert (await traffic(node))["origin_bytes"] <= SIZE + 4 * MIB

@@ -80,7 +80,7 @@ def _by_rank(digest: Digest, seeders: Sequence[Node]) -> list[Node]:
 @pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
 async def test_the_next_seeder_takes_over(tmp_path: Path, frozen: bool) -> None:
     """The pull ends with the right bytes within seconds, from the digest's next seeder."""
-    async with mid_pull(tmp_path) as scene, asyncio.timeout(25):
+    async with mid_pull(tmp_path) as scene, asyncio.timeout(60):
         scene.owner.process.signal(signal.SIGSTOP if frozen else signal.SIGKILL)
         await scene.pull
         assert (await traffic(scene.child))["origin_bytes"] == 0
@@ -91,7 +91,7 @@ async def test_the_next_seeder_takes_over(tmp_path: Path, frozen: bool) -> None:
 @pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
 async def test_without_seeders_the_origin_takes_over(tmp_path: Path, frozen: bool) -> None:
     """With every seeder gone the child fetches what is missing itself, and only that."""
-    async with mid_pull(tmp_path) as scene, asyncio.timeout(40):
+    async with mid_pull(tmp_path) as scene, asyncio.timeout(60):
         number = signal.SIGSTOP if frozen else signal.SIGKILL
         scene.owner.process.signal(number)
         scene.stand_in.process.signal(number)

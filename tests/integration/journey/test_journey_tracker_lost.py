@@ -57,7 +57,7 @@ async def test_a_pull_outlives_its_tracker(tmp_path: Path, frozen: bool) -> None
 
                 await until(has_some, what="the child to be in the middle")
                 tracker.process.signal(signal.SIGSTOP if frozen else signal.SIGKILL)
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(60):
                     await pull
                     await pull_blob(child, second)
                 tracker.process.signal(signal.SIGKILL)

@@ -48,7 +48,7 @@ async def member(
         yield made
 
 
-async def seen(membership: Membership, fact: Callable[[], bool], *, timeout: float = 15.0) -> None:
+async def seen(membership: Membership, fact: Callable[[], bool], *, timeout: float = 60.0) -> None:
     """Wait for a fact that a change of a member's view makes true."""
     changed = asyncio.Event()
 
@@ -65,7 +65,7 @@ async def seen(membership: Membership, fact: Callable[[], bool], *, timeout: flo
         membership.on_change.remove(wake)
 
 
-async def together(*members: Membership, timeout: float = 15.0) -> None:
+async def together(*members: Membership, timeout: float = 60.0) -> None:
     """Wait until each of ``members`` believes in exactly all of them."""
     wanted = {other.own.node_id for other in members}
 

@@ -89,7 +89,7 @@ class Seeder:
         wanted = {self.blobs[number].digest for number in numbers}
         committed = asyncio.Event()
         self.node.cache.on_commit.append(lambda _: committed.set())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not all(digest in self.node.cache for digest in wanted):
                 committed.clear()
                 await committed.wait()

@@ -80,7 +80,7 @@ async def ground(directory: Path) -> AsyncIterator[Ground]:
 async def _until_told(replies: AsyncIterator[FetchReply], *wanted: int) -> None:
     """Read a stream until it has named these segments, and no others."""
     left = set(wanted)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while left:
             reply = await anext(replies)
             if isinstance(reply, SegmentEvent):

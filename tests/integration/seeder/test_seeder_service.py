@@ -190,7 +190,7 @@ async def test_a_slow_peer_misses_no_segment(seeder: Seeder) -> None:
 
     seeder.source = lambda blob, who: origin
     told: list[FetchReply] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for reply in seeder.fetch():
             told.append(reply)
             if numbers(told) == [0] and not may_go_on.is_set():
@@ -317,7 +317,7 @@ async def test_malformed_names_are_refused(seeder: Seeder, fields: dict[str, str
 async def until_told(replies: AsyncIterator[FetchReply], count: int) -> list[FetchReply]:
     """What a peer is told until it knows of so many segments, beats left out."""
     told: list[FetchReply] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(numbers(told)) < count or not told:
             reply = await anext(replies)
             if not isinstance(reply, BeatEvent):

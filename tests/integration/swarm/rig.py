@@ -70,14 +70,14 @@ class Events:
         self.seen.append(event)
         self._queue.put_nowait(event)
 
-    async def until(self, kind: type[TorrentEvent], *, timeout_s: float = 20.0) -> TorrentEvent:
+    async def until(self, kind: type[TorrentEvent], *, timeout_s: float = 60.0) -> TorrentEvent:
         """The next event of a kind."""
         async with asyncio.timeout(timeout_s):
             while not isinstance(event := await self._queue.get(), kind):
                 pass
         return event
 
-    async def finished(self, info_hashes: Iterable[InfoHash], *, timeout_s: float = 20.0) -> None:
+    async def finished(self, info_hashes: Iterable[InfoHash], *, timeout_s: float = 60.0) -> None:
         """Wait until all of these torrents have finished."""
         left = set(info_hashes)
         async with asyncio.timeout(timeout_s):

@@ -128,7 +128,7 @@ async def test_a_plan_that_does_not_come_is_given_up_for_the_next_tier(
         return []
 
     endpoint.offer(HASH, provide)
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(10):
         assert (await announce(endpoint, f"info_hash={quote_from_bytes(HASH)}"))[b"peers"] == b""
 
 

@@ -191,7 +191,7 @@ async def test_a_session_can_stop_while_it_transfers(holder: Rig, tmp_path: Path
     """Stopping takes a moment, whatever is under way, and leaves no thread behind."""
     torrents = await torrents_of(holder, DATA)
     holder.swarm.limit(upload=200_000, download=0)
-    async with asyncio.timeout(10), Swarm(swarm_config()) as swarm:
+    async with asyncio.timeout(60), Swarm(swarm_config()) as swarm:
         _, events = fetch(swarm, torrents, tmp_path, holder)
         await events.until(TorrentProgressed)
 

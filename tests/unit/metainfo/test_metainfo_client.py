@@ -97,7 +97,7 @@ async def test_a_caller_that_leaves_cancels_the_handler() -> None:
         replies = client.fetch_from(seeder, REQUEST)
         await anext(replies)
         await replies.aclose()
-        await asyncio.wait_for(handler.cancelled.wait(), 5)
+        await asyncio.wait_for(handler.cancelled.wait(), 60)
 
 
 async def test_a_cancelled_caller_cancels_the_handler() -> None:
@@ -111,7 +111,7 @@ async def test_a_cancelled_caller_cancels_the_handler() -> None:
         reader.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reader
-        await asyncio.wait_for(handler.cancelled.wait(), 5)
+        await asyncio.wait_for(handler.cancelled.wait(), 60)
 
 
 async def test_a_seeder_that_dies_ends_the_stream_with_unavailable() -> None:
@@ -121,7 +121,7 @@ async def test_a_seeder_that_dies_ends_the_stream_with_unavailable() -> None:
             replies = client.fetch_from(seeder, REQUEST)
             await anext(replies)
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(anext(replies), 5)
+            await asyncio.wait_for(anext(replies), 60)
 
 
 async def test_closing_the_client_ends_its_streams() -> None:
@@ -133,7 +133,7 @@ async def test_closing_the_client_ends_its_streams() -> None:
             reader = asyncio.ensure_future(anext(replies))
             await asyncio.sleep(0)
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(reader, 5)
+            await asyncio.wait_for(reader, 60)
 
 
 async def test_a_refusing_port_fails_at_once(refusing: Address) -> None:
