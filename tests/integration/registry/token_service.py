@@ -47,6 +47,8 @@ class TokenService:
         self.passwords: dict[str, str] = {}
         self.refresh_tokens: dict[str, str] = {}
         """User by refresh token."""
+        self.issued: list[str] = []
+        """Tokens so far."""
 
     @property
     def certificate_pem(self) -> bytes:
@@ -90,7 +92,9 @@ class TokenService:
         }
         signed = ".".join(_base64url(json.dumps(part).encode()) for part in (header, claims))
         r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{signed}.{_base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        token = f"{signed}.{_base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        self.issued.append(token)
+        return token
 
     def _basic_user(self, authorization: str | None) -> str | None:
         if authorization is None:

@@ -47,6 +47,21 @@ class Dockerd:
                 return str(line["status"].removeprefix("Digest: "))
         raise CommandFailed(f"dockerd does not tell the digest of {reference}: {progress[-3:]}")
 
+    async def push(self, reference: str, target: str, *, user: str = "") -> None:
+        """Push an image that was pulled as ``reference`` to ``registry/repository:tag``."""
+        name, _, tag = target.rpartition(":")
+        image = f"http://docker/images/{reference}/tag"
+        async with self._api() as session:
+            async with session.post(URL(image).with_query(repo=name, tag=tag)) as answer:
+                if answer.status != 201:
+                    raise CommandFailed(f"dockerd cannot tag {target}: {await answer.text()}")
+            url = URL(f"http://docker/images/{name}/push").with_query(tag=tag)
+            async with session.post(url, headers={"X-Registry-Auth": _auth(user)}) as answer:
+                progress = [json.loads(line) async for line in answer.content]
+        for line in progress:
+            if "error" in line or "message" in line:
+                raise CommandFailed(f"dockerd cannot push {target}: {line}")
+
     def _api(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         return http.client(unix_socket=self._socket)
 

@@ -38,6 +38,12 @@ class Podman:
         digest = await self._podman("image", "inspect", "--format", "{{.Digest}}", reference)
         return digest.strip()
 
+    async def push(self, reference: str, target: str, *, user: str = "") -> None:
+        """Push an image that was pulled as ``reference`` to ``registry/repository:tag``."""
+        arguments = ["push", "--quiet", "--tls-verify=false"]
+        arguments += ["--signature-policy", str(self._policy)]
+        await self._podman(*arguments, *(["--creds", user] if user else []), reference, target)
+
     async def _podman(self, *arguments: str) -> str:
         argv = ["podman", *self._storage, *arguments]
         return (await run(argv, namespace=self._namespace, env=self._env, timeout=300)).stdout
