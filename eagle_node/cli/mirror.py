@@ -90,8 +90,11 @@ def _carry_out(
     installs = arguments.action == "install"
     if not arguments.dry_run:
         apply(files, plan, url=wanted.url)
+    notes = [*plan.notes]
+    if installs and files.root == Path("/"):
+        notes += asyncio.run(_about_node(wanted.url))
     if arguments.json:
-        print(json.dumps(_document(arguments, plan, runtimes), indent=2))
+        print(json.dumps(_document(arguments, plan, runtimes, notes), indent=2))
         return Exit.OK
     if arguments.dry_run:
         for change in plan.needed:
@@ -101,13 +104,21 @@ def _carry_out(
     if not plan.needed:
         names = ", ".join(runtimes)
         print(f"{names}: " + ("all in place already" if installs else "nothing of ours there"))
-    for note in plan.notes:
+    for note in notes:
         print(f"note: {note}")
     for runtime, command in (plan.activations or {}).items():
         print(f"{runtime} reads this once you run: {command}")
     if installs and plan.needed and not arguments.dry_run:
         print("prove it with: eagle-node mirror check")
     return Exit.OK
+
+
+async def _about_node(url: str) -> Sequence[str]:
+    """That there is no node to ask, if there is none."""
+    from eagle_node.mirror.check import check_node
+
+    found = await check_node(url)
+    return [f"{found.text}; {found.remedy}"] if found.remedy else []
 
 
 def _told(change: Change, *, installs: bool, dry_run: bool, record: Record) -> str:
@@ -138,7 +149,7 @@ def _diff(change: Change) -> str:
 
 
 def _document(
-    arguments: argparse.Namespace, plan: Plan, runtimes: Sequence[Runtime]
+    arguments: argparse.Namespace, plan: Plan, runtimes: Sequence[Runtime], notes: Sequence[str]
 ) -> dict[str, Any]:
     return {
         "action": arguments.action,
@@ -148,7 +159,7 @@ def _document(
             {"path": change.path, "runtime": change.runtime, "change": _kind(change)}
             for change in plan.needed
         ],
-        "notes": list(plan.notes),
+        "notes": list(notes),
         "activations": dict(plan.activations or {}),
     }
 

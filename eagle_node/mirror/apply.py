@@ -39,9 +39,10 @@ def apply(files: HostFiles, plan: Plan, *, url: str) -> None:
             raise MirrorError(f"{change.path} has just been changed by somebody; run this again")
     old, made = read_record(files)
     new = _next_record(old, plan, url)
+    directories: Sequence[str] = made
     undo: list[Callable[[], None]] = [lambda: _write_record(files, old, directories)]
-    directories = _directories(files, made, plan.needed)
     try:
+        directories = _directories(files, made, plan.needed)
         _write_record(files, {**old, **new}, directories)
         for change in plan.needed:
             undo.append(partial(_put, files, change.path, change.current))

@@ -118,6 +118,21 @@ def places(files: Files) -> Sequence[str]:
     return [*hosts, CONFIG, *_imports(files, document)]
 
 
+def left_unread(files: Files, changes: Sequence[Change]) -> Iterator[str]:
+    """Others' ``hosts.toml`` files that nothing reads once our ``config_path`` is gone."""
+    after = {change.path: change.after for change in changes}
+    before = read_configuration(files, with_ours=True)
+    if before.path not in after or read_configuration(files).roots or not before.roots:
+        return
+    for root in before.roots:
+        for path in files.glob(f"{root}/*/hosts.toml"):
+            if after.get(path, b"") is not None:
+                yield (
+                    f"{path} is not read any more: {before.path} had no config_path before us; "
+                    f'set config_path = "{root}" there if it shall be'
+                )
+
+
 def hosts_file(files: Files, roots: Sequence[str], registry: str) -> str | None:
     """The ``hosts.toml`` that containerd reads for a registry, None: none.
 

@@ -60,6 +60,7 @@ def uninstall(files: Files, runtimes: Iterable[Runtime], record: Record) -> Plan
         and change.runtime in _ACTIVATIONS
         and not change.path.endswith("/hosts.toml")
     }
+    notes += containerd.left_unread(files, changes)
     return Plan(
         changes=tuple(changes),
         notes=tuple(notes),

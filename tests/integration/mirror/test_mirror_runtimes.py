@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.support.certificates import issue
 from tests.support.images import files_image, push
 from tests.support.netns import network
 from tests.support.node import Node, eagle_node
-from tests.support.process import CommandFailed
+from tests.support.process import CommandFailed, run
 from tests.support.registry import docker_registry
 from tests.support.waiting import until
 
@@ -192,3 +193,29 @@ async def test_docker(tmp_path: Path) -> None:
         assert after == before
         os.kill(process.pid, signal.SIGHUP)
         assert await docker.pull("library/app:2") == images[2].digest
+
+
+@pytest.mark.slow
+async def test_containerd_without_cri(tmp_path: Path) -> None:
+    """Where CRI is switched off, ``ctr`` proves that the hosts directory leads to the node."""
+    async with eagle_node(tmp_path / "node") as node, host(tmp_path / "host") as machine:
+        text = containerd_config(machine)
+        machine.write("containerd/config.toml", f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n{text}')
+        flags = ("--runtime", "containerd", "--proxy", node.proxy_url)
+        assert "switches CRI off" in await machine.mirror("install", *flags)
+        async with machine.containerd():
+            told = await machine.mirror("check", *flags)
+        assert "images of any registry are pulled through the node (ctr --hosts-dir" in told
+
+
+async def test_a_read_only_etc_is_left_alone(tmp_path: Path) -> None:
+    """The error names the file system's state and --root, and nothing is written."""
+    async with host(tmp_path / "host") as machine:
+        machine.write("docker/daemon.json", "{}")
+        before = machine.tree()
+        bind = 'mount --bind "$0" /etc && mount -o remount,bind,ro /etc && exec "$@"'
+        argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", bind]
+        command = [sys.executable, "-m", "eagle_node", "mirror", "install", "--runtime", "docker"]
+        with pytest.raises(CommandFailed, match=r"status 1[^$]*Read-only file system.*--root"):
+            await run([*argv, str(machine.etc), *command], env=machine.env)
+        assert machine.tree() == before

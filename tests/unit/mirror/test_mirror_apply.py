@@ -13,6 +13,7 @@ from eagle_node.mirror.files import HostFiles
 from eagle_node.mirror.model import DEFAULT_PROXY, Mirror, MirrorError, Runtime
 from eagle_node.mirror.plan import install, uninstall
 from eagle_node.mirror.record import backup_path, read_record
+from tests.support.clients.route import short_directory
 
 ALL = (Runtime.CONTAINERD, Runtime.DOCKER, Runtime.PODMAN)
 DAEMON = "etc/docker/daemon.json"
@@ -141,6 +142,31 @@ def test_a_write_that_fails_undoes_the_others(tmp_path: Path) -> None:
     with pytest.raises(MirrorError, match="cannot write"):
         installed(tmp_path)
     assert tree(tmp_path) == before
+
+
+def test_others_hosts_are_not_forgotten(tmp_path: Path) -> None:
+    """Who has come to rely on our config_path is told that it goes."""
+    installed(tmp_path)
+    write(tmp_path, "etc/containerd/certs.d/r.example/hosts.toml", 'server = "https://x"\n')
+    files = HostFiles(tmp_path)
+    record, _ = read_record(files)
+    (note,) = uninstall(files, ALL, record).notes
+    assert "certs.d/r.example/hosts.toml is not read any more" in note
+
+
+def test_who_is_not_root_is_told_to_be() -> None:
+    """Nothing is written half, and the way out is named."""
+    with short_directory() as root:
+        root.chmod(0o755)
+        write(root, DAEMON, "{}")
+        before = tree(root)
+        try:
+            os.seteuid(65534)
+            with pytest.raises(MirrorError, match=r"Permission denied; run this command as root"):
+                installed(root)
+        finally:
+            os.seteuid(0)
+        assert tree(root) == before
 
 
 def test_a_file_that_moves_under_the_plan_is_not_overwritten(tmp_path: Path) -> None:
