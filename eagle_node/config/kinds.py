@@ -214,6 +214,7 @@ def _parse_registry_pair(text: str) -> RegistryConfig:
 
 
 TEXT = Kind(metavar="LABEL", parse=_parse_text)
+WHICH = Kind(metavar="WHICH", parse=_parse_text)
 NAME = Kind(metavar="NAME", parse=_parse_name)
 PATH = Kind(metavar="PATH", parse=parse_path)
 IP = Kind(metavar="IP", parse=_parse_ip)

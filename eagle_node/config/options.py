@@ -207,6 +207,25 @@ _LISTENERS = (
         "listen on loopback (default: none)",
     ),
     Option(
+        "webhook-listen",
+        kinds.address(43004),
+        ("webhook.listen",),
+        "where registries and Harbor tell of pushes, to be preheated (default: nowhere)",
+    ),
+    Option(
+        "webhook-token-file",
+        kinds.PATH,
+        ("webhook.token_file",),
+        "file with the secret that they must know; needed when this is not loopback "
+        "(default: none)",
+    ),
+    Option(
+        "webhook-nodes",
+        kinds.WHICH,
+        ("webhook.nodes",),
+        "nodes that fetch what was pushed: all, seeders, zone=NAME or N% (default: seeders)",
+    ),
+    Option(
         "listen-host",
         kinds.IP,
         (

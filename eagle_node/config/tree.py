@@ -226,6 +226,18 @@ class ApiConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookConfig:
+    """What registries tell of pushes."""
+
+    listen: Address | None = None
+    """Listener for registries' notifications and Harbor; default: there is none."""
+    token_file: Path | None = None
+    """File with the secret that senders must know; needed off loopback."""
+    nodes: str = "seeders"
+    """Nodes that fetch what was pushed: ``all``, ``seeders``, ``zone=NAME`` or ``N%``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
     """Log lines on standard error."""
 
@@ -250,4 +262,5 @@ class Config:
     seeder: SeederConfig = field(default_factory=SeederConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
+    webhook: WebhookConfig = field(default_factory=WebhookConfig)
     log: LogConfig = field(default_factory=LogConfig)

@@ -84,6 +84,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     if parts.runs(Role.PROXY):
         await _start_proxy(parts, peer)
     await _start_api(parts)
+    await _start_webhooks(parts)
     return parts
 
 
@@ -342,6 +343,29 @@ async def _start_api(parts: Parts) -> None:
     app = build_api(control, parts.metrics, events=parts.events, token=_api_token(parts.config.api))
     port = await _serve(parts, app, parts.config.api.listen, flag="--api-listen")
     parts.listeners["api"] = port
+
+
+async def _start_webhooks(parts: Parts) -> None:
+    config = parts.config.webhook
+    if config.listen is None:
+        return
+    from eagle_node.preheat.selection import parse_selection
+    from eagle_node.preheat.webhooks import Webhooks
+
+    assert parts.preheater is not None, "the peer comes first"
+    if config.token_file is None and not is_loopback(config.listen.host):
+        raise UsageError(
+            f"whoever reaches {config.listen} could have images fetched; give it a secret with "
+            "--webhook-token-file, or listen on loopback (--webhook-listen)"
+        )
+    webhooks = Webhooks(
+        parts.preheater,
+        parts.config.proxy.registries,
+        token=read_token(config.token_file) if config.token_file is not None else None,
+        nodes=parse_selection(config.nodes).text,
+    )
+    port = await _serve(parts, webhooks.app(), config.listen, flag="--webhook-listen")
+    parts.listeners["webhook"] = port
 
 
 def _api_token(config: ApiConfig) -> str | None:

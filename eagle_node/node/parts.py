@@ -50,6 +50,7 @@ class NodePorts:
     tracker: int
     gossip: int
     raft: int
+    webhook: int
 
 
 class Parts:

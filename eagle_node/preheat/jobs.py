@@ -11,13 +11,14 @@ from typing import Self
 from eagle_node.api.event_log import wall_clock
 from eagle_node.api.problems import Refusal
 from eagle_node.api.schema import PreheatJob, PreheatRequest, PreheatTarget
-from eagle_node.base.errors import EagleError, Unavailable
+from eagle_node.base.errors import EagleError, Unavailable, UsageError
 from eagle_node.base.ids import NodeId
 from eagle_node.preheat.platforms import parse_platform
 from eagle_node.preheat.resolve import ResolvedImage, resolve_image
 from eagle_node.preheat.selection import parse_selection
 from eagle_node.preheat.store import JobStore
 from eagle_node.registry.image_reference import parse_image
+from eagle_node.registry.names import BadName
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.tasks import TaskSet
@@ -105,7 +106,10 @@ class Preheater:
         self, request: PreheatRequest, *, authorization: str | None = None, announced: bool = False
     ) -> PreheatJob:
         """Begin a job, or join one that is under way for the same; `UsageError`, `Refusal`."""
-        image = str(parse_image(request.image, default_registry=self._default_registry))
+        try:
+            image = str(parse_image(request.image, default_registry=self._default_registry))
+        except BadName as error:
+            raise UsageError(str(error)) from error
         nodes = parse_selection(request.nodes).text
         platform = parse_platform(request.platform)
         waiting = [job for job in self._jobs.values() if job.state not in ENDED]

@@ -31,7 +31,7 @@ storage:
 http:
   addr: {address}
   secret: tests
-{tls}{auth}"""
+{tls}{auth}{notify}"""
 
 ACCESS = re.compile(
     r'^\S+ \S+ (?P<user>\S+) \[[^]]*\] "(?P<method>\S+) (?P<path>[^ ?]*)\S* HTTP/[\d.]+" '
@@ -67,6 +67,15 @@ class TlsFiles:
     certificate: Path
     key: Path
     authority: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Whom a registry tells of pushes and pulls."""
+
+    url: str
+    authorization: str
+    """The header to send; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +170,7 @@ async def docker_registry(
     port: int = 0,
     auth: Credentials | None = None,
     tls: TlsFiles | None = None,
+    notify: Notify | None = None,
     namespace: str | None = None,
 ) -> AsyncIterator[Registry]:
     """Run a registry whose blobs live in ``directory``; port 0 picks a free one.
@@ -169,7 +179,7 @@ async def docker_registry(
     access log goes on. Basic authentication asks for ``auth`` on every request.
     """
     address = f"{host}:{port or free_port(host, namespace)}"
-    config = _write_config(directory, address, auth, tls)
+    config = _write_config(directory, address, auth, tls, notify)
 
     async def is_up() -> bool:
         return await _responds(f"{'https' if tls else 'http'}://{address}/v2/", namespace)
@@ -207,7 +217,11 @@ async def _responds(url: str, namespace: str | None) -> bool:
 
 
 def _write_config(
-    directory: Path, address: str, auth: Credentials | None, tls: TlsFiles | None
+    directory: Path,
+    address: str,
+    auth: Credentials | None,
+    tls: TlsFiles | None,
+    notify: Notify | None,
 ) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     config = directory / "config.yml"
@@ -217,6 +231,7 @@ def _write_config(
             address=address,
             tls=f"  tls: {{certificate: {tls.certificate}, key: {tls.key}}}\n" if tls else "",
             auth=_htpasswd(directory, auth) if auth else "",
+            notify=_notifications(notify) if notify else "",
         )
     )
     return config
@@ -230,6 +245,15 @@ def _htpasswd(directory: Path, auth: Credentials) -> str:
     path = directory / "htpasswd"
     path.write_text(f"{auth.user}:{hashed}\n")
     return f"auth: {{htpasswd: {{realm: tests, path: {path}}}}}\n"
+
+
+def _notifications(notify: Notify) -> str:
+    """The configuration of one endpoint."""
+    headers = f", headers: {{Authorization: ['{notify.authorization}']}}"
+    return (
+        f"notifications: {{endpoints: [{{name: node, url: '{notify.url}', timeout: 3s, "
+        f"threshold: 3, backoff: 1s{headers if notify.authorization else ''}}}]}}\n"
+    )
 
 
 def _digest(access: Access) -> str:
