@@ -46,6 +46,10 @@ def _run_command(argv: Sequence[str] | None) -> int:
             from eagle_node.cli.demo import demo
 
             return demo(arguments)
+        case "get":
+            from eagle_node.cli.get import get
+
+            return get(arguments)
         case "preheat":
             from eagle_node.cli.preheat import preheat
 

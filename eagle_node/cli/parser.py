@@ -17,6 +17,8 @@ from eagle_node.config.suggest import did_you_mean
 
 API_VARIABLE = "EAGLE_NODE_API"
 TOKEN_VARIABLE = OPTIONS["api-token-file"].variable
+PROXY_VARIABLE = "EAGLE_NODE_PROXY"
+DEFAULT_PROXY = "http://127.0.0.1:43002"
 DEFAULT_API = "http://127.0.0.1:43003"
 
 
@@ -77,6 +79,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
             ("run", texts.RUN),
             ("status", texts.STATUS),
             ("demo", texts.DEMO),
+            ("get", texts.GET),
             ("preheat", texts.PREHEAT),
             ("keys", texts.KEYS),
             ("mirror", texts.MIRROR),
@@ -90,6 +93,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     _fill_run(commands["run"])
     _fill_status(commands["status"])
     _fill_demo(commands["demo"])
+    _fill_get(commands["get"])
     _fill_preheat(commands["preheat"])
     _fill_keys(commands["keys"])
     fill_mirror(commands["mirror"])
@@ -148,6 +152,43 @@ def _fill_doctor(parser: Parser) -> None:
 
 def _fill_status(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print the document of /v1/status")
+    add_api_options(parser)
+
+
+def _fill_get(parser: Parser) -> None:
+    parser.add_argument(
+        "what", metavar="IMAGE|URL", help="an image as docker pull takes it, or a file's URL"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="PATH", help="where it goes; - is standard output"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("oci", "docker", "cache"),
+        help="of an image: an OCI layout, an archive for docker load, or only the node's cache "
+        "(default: oci)",
+    )
+    parser.add_argument(
+        "--platform",
+        default="",
+        metavar="OS/ARCH",
+        help="of an image for several, or all (default: that of this host)",
+    )
+    parser.add_argument("--blob", action="store_true", help="REPOSITORY@DIGEST names a blob")
+    parser.add_argument("--digest", metavar="SHA256", help="of a file: what it must be")
+    parser.add_argument(
+        "-H",
+        "--header",
+        action="append",
+        metavar="HEADER",
+        help="'Authorization: …' for the origin",
+    )
+    parser.add_argument("--json", action="store_true", help="print what has come as JSON")
+    parser.add_argument(
+        "--proxy",
+        metavar="URL",
+        help=f"the node's proxy (also {PROXY_VARIABLE}; default: {DEFAULT_PROXY})",
+    )
     add_api_options(parser)
 
 

@@ -75,6 +75,25 @@ STATUS = Text(
     description="Show what a running node does: its roles, traffic, cache and cluster.\n",
 )
 
+GET = Text(
+    summary="fetch an image, a blob or a file through the swarm",
+    description="""\
+Fetch an image, a blob or any file of an HTTPS server through the node on this host, and so from the
+other nodes where they have it. Every byte is verified. What is broken off is gone on with by the
+same command; nothing has its final name before it is whole.
+""",
+    epilog=f"""\
+examples:
+  eagle-node get ghcr.io/team/app:1.2 -o app         an OCI layout in the directory app
+  eagle-node get nginx --format docker -o - | docker load
+  eagle-node get nginx --format cache                only into the node's cache
+  eagle-node get --blob ghcr.io/team/app@sha256:0123… -o layer.tar.gz
+  eagle-node get https://example.com/model.bin --digest sha256:0123… -o model.bin
+  eagle-node get https://example.com/model.bin --digest sha256:0123… -H 'Authorization: Bearer …'
+
+{EXIT_CODES}""",
+)
+
 PREHEAT = Text(
     summary="bring an image to nodes before anybody pulls it",
     description="""\

@@ -15,6 +15,7 @@ from typing import Any
 from yarl import URL
 
 from eagle_node.base.errors import UsageError
+from eagle_node.registry.names import authority_of
 
 MOST_EVENTS = 256
 """In one notification; distribution sends one event at a time, or a few."""
@@ -107,7 +108,7 @@ def _pushed(event: Mapping[str, Any], *, trusted: bool) -> Iterator[Pushed]:
 
 def _authority(url: str) -> str:
     try:
-        return URL(url).authority
+        return authority_of(URL(url))
     except ValueError:
         return ""
 

@@ -14,8 +14,8 @@ from typing import Any
 from yarl import URL
 
 from eagle_node.api.schema import PreheatJob, PreheatTarget
-from eagle_node.base.errors import UsageError
-from eagle_node.registry.names import BadName
+from eagle_node.base.errors import BadDigest, UsageError
+from eagle_node.registry.names import BadName, authority_of
 from eagle_node.registry.route import ManifestRoute, parse_route
 
 _STATES = {"succeeded": "SUCCESS", "failed": "FAILURE", "cancelled": "FAILURE"}
@@ -65,7 +65,7 @@ def _order(url: str, others: Mapping[Any, Any]) -> DragonflyOrder:
     try:
         parsed = URL(url, encoded=True)
         route = parse_route("GET", parsed.raw_path, {}, default_registry="localhost")
-    except (ValueError, BadName) as error:
+    except (ValueError, BadName, BadDigest) as error:
         raise UsageError(f"args.url: {url[:200]!r} is not a manifest's: {error}") from error
     if not isinstance(route, ManifestRoute) or not parsed.host:
         raise UsageError(f"args.url: {url[:200]!r} is not a manifest's")
@@ -75,7 +75,7 @@ def _order(url: str, others: Mapping[Any, Any]) -> DragonflyOrder:
     found = headers if isinstance(headers, dict) else {}
     shown = next((v for k, v in found.items() if str(k).lower() == "authorization"), None)
     return DragonflyOrder(
-        host=parsed.authority,
+        host=authority_of(parsed),
         repository=route.repository.name,
         reference=str(route.reference),
         nodes=_SCOPES[scope],

@@ -29,7 +29,13 @@ from eagle_node.preheat.notifications import (
 from eagle_node.preheat.platforms import parse_platform
 from eagle_node.preheat.providers import parse_dragonfly, render_dragonfly
 from eagle_node.registry.image_reference import ImageReference
-from eagle_node.registry.names import BadName, Repository, parse_reference, parse_repository_name
+from eagle_node.registry.names import (
+    BadName,
+    Repository,
+    authority_of,
+    parse_reference,
+    parse_repository_name,
+)
 from eagle_node.runtime.clock import Clock, monotonic
 
 log = logging.getLogger(__name__)
@@ -63,7 +69,7 @@ class Webhooks:
     ) -> None:
         self._preheater = preheater
         self._names = {each.name: each.name for each in registries}
-        self._names |= {URL(each.url).authority: each.name for each in registries}
+        self._names |= {authority_of(URL(each.url)): each.name for each in registries}
         self._token = token
         self._nodes = nodes
         self._clock = clock
@@ -72,9 +78,13 @@ class Webhooks:
 
     def app(self) -> web.Application:
         """A fresh application with all routes."""
-        app = web.Application(
-            middlewares=[problems, web.middleware(self._guard)], client_max_size=_MAX_BODY
-        )
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            await self._let_in(request)
+            return await handler(request)
+
+        app = web.Application(middlewares=[problems, guard], client_max_size=_MAX_BODY)
         for prefix in ("", "/t/{token}"):
             for path in _HEALTH:
                 app.router.add_get(prefix + path, self._healthy)
@@ -85,9 +95,10 @@ class Webhooks:
             app.router.add_get(f"{prefix}/oapi/v1/jobs/{{job}}", self._dragonfly_job)
         return app
 
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _let_in(self, request: web.Request) -> None:
+        """`Refusal` when the sender may not, or not now."""
         if request.match_info.http_exception is not None or request.path in _HEALTH:
-            return await handler(request)
+            return
         if hdrs.ORIGIN in request.headers:
             raise Refusal("pages may not use this listener", status=403)
         self._take_turn()
@@ -97,7 +108,6 @@ class Webhooks:
                 status=401,
                 headers=_CHALLENGE,
             )
-        return await handler(request)
 
     def _take_turn(self) -> None:
         now = self._clock()

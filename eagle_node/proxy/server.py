@@ -15,6 +15,7 @@ from eagle_node.base.digest import looks_like_digest, parse_digest
 from eagle_node.base.errors import EagleError
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.proxy import files
 from eagle_node.proxy.blobs import BlobHandler
 from eagle_node.proxy.check import CheckAnswers
 from eagle_node.proxy.connect import Connects
@@ -114,6 +115,9 @@ class Proxy:
             elif not request.raw_path.startswith("/"):
                 kind = "forward"
                 response = await self._forward.plain(request)
+            elif request.rel_url.raw_path == files.PATH and request.method in _READS:
+                kind = "file"
+                response = await self._file(request)
             else:
                 route = parse_route(
                     request.method,
@@ -136,6 +140,14 @@ class Proxy:
             raise
         finally:
             self._metrics.requests.labels(kind, str(status)).inc()
+
+    async def _file(self, request: web.BaseRequest) -> web.StreamResponse:
+        found = files.parse_file(request.query, request.headers, self._config.registries)
+        if request.method == hdrs.METH_HEAD:
+            return await self._blobs.head(request, found.blob)
+        return await self._blobs.get(
+            request, found.blob, lambda each: self._passing.absolute(each, found.url)
+        )
 
     async def _mirror(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         match route:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from eagle_node.registry.names import (
     DOCKER_HUB,
+    BadName,
     Reference,
     Repository,
     Tag,
@@ -42,6 +43,8 @@ def parse_image(text: str, *, default_registry: str) -> ImageReference:
     path, _, tag = rest.partition(":")
     if registry == DOCKER_HUB and "/" not in path:
         path = f"library/{path}"
+    if ":" in tag:
+        raise BadName(f"{text[:140]!r} has two tags")
     if tag:
         parse_reference(tag)
     reference = parse_reference(digest) if digest else Tag(tag or "latest")

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import NewType
 
+from yarl import URL
+
 from eagle_node.base.digest import Digest, looks_like_digest, parse_digest
 from eagle_node.base.errors import EagleError
 
@@ -90,6 +92,12 @@ def parse_registry(text: str) -> str:
         raise BadName(f"{text[:80]!r} is not a registry name: {host[:80]!r} is no host")
     name = host if port is None else f"{host}:{int(port)}"
     return _ALIASES.get(name, name)
+
+
+def authority_of(url: URL) -> str:
+    """``host``, or ``host:port`` where the port is not its scheme's own."""
+    authority = url.authority
+    return authority.removesuffix(f":{url.port}") if url.is_default_port() else authority
 
 
 def parse_repository_name(text: str) -> str:

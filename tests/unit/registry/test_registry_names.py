@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from yarl import URL
 
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import BadDigest
@@ -10,6 +11,7 @@ from eagle_node.registry.names import (
     BadName,
     BlobRef,
     Repository,
+    authority_of,
     parse_reference,
     parse_registry,
     parse_repository_name,
@@ -101,3 +103,22 @@ def test_names_read_like_references() -> None:
     blob = BlobRef(Repository("ghcr.io", "owner/app"), digest_of(b"a"))
     assert str(blob) == f"ghcr.io/owner/app@{digest_of(b'a')}"
     assert blob.path == f"/v2/owner/app/blobs/{digest_of(b'a')}"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://r.example/v2/", "r.example"),
+        ("https://r.example:443/v2/", "r.example"),
+        ("https://r.example:80/", "r.example:80"),
+        ("http://r.example", "r.example"),
+        ("http://127.0.0.1:5000/", "127.0.0.1:5000"),
+        ("https://[2001:db8::1]/", "[2001:db8::1]"),
+        ("https://[2001:db8::1]:5000/", "[2001:db8::1]:5000"),
+    ],
+)
+def test_a_url_names_its_registry_without_a_port_that_goes_without_saying(
+    url: str, name: str
+) -> None:
+    """As image references do."""
+    assert authority_of(URL(url)) == name

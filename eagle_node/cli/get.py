@@ -1,0 +1,196 @@
+"""``eagle-node get``: an image, a blob or a file through the swarm, by way of the node's proxy."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from eagle_node.api.client import ApiClient
+from eagle_node.api.schema import ServedFrom
+from eagle_node.base.digest import Digest, parse_digest
+from eagle_node.base.errors import BadDigest, EagleError, Unavailable, UsageError
+from eagle_node.base.sizes import format_size
+from eagle_node.cli.exits import Exit
+from eagle_node.cli.get_fetch import Fetcher, Source, blob_source, file_source
+from eagle_node.cli.get_image import resolve, to_archive, to_cache, to_layout
+from eagle_node.cli.get_progress import Progress
+from eagle_node.cli.node_api import api_client
+from eagle_node.cli.parser import DEFAULT_PROXY, PROXY_VARIABLE
+from eagle_node.cli.signals import until_signal
+from eagle_node.preheat.platforms import parse_platform
+from eagle_node.registry.image_reference import ImageReference, parse_image
+from eagle_node.registry.names import DOCKER_HUB, BadName
+
+STDOUT = "-"
+
+
+def get(arguments: argparse.Namespace) -> int:
+    """Fetch what is named; raises `UsageError` before anything is asked of the node."""
+    authorization = _authorization(arguments.header)
+    if arguments.what.startswith(("http://", "https://")):
+        work = _get_file(arguments, _file(arguments), authorization)
+    elif arguments.blob:
+        work = _get_file(arguments, _blob(arguments), authorization)
+    else:
+        image = _image(arguments.what)
+        work = _get_image(arguments, image, parse_platform(arguments.platform), authorization)
+    return asyncio.run(until_signal(work, on_sigterm=Exit.INTERRUPTED))
+
+
+async def _get_file(
+    arguments: argparse.Namespace, source: Source, authorization: str | None
+) -> Exit:
+    if arguments.format not in (None, "cache"):
+        raise UsageError(f"--format {arguments.format} is for images")
+    out = arguments.output or _name_of(arguments.what, source.digest)
+    started, before = time.monotonic(), await _served(arguments)
+    async with Fetcher(_proxy(arguments), authorization=authorization) as fetcher:
+        with (
+            Progress(total=None, quiet=arguments.json) as progress,
+            progress.item(source.digest, None) as moved,
+        ):
+            if arguments.format == "cache":
+                out, size = "", await fetcher.to_stream(source, None, moved)
+            elif out == STDOUT:
+                size = await fetcher.to_stream(source, sys.stdout.buffer, moved)
+                sys.stdout.buffer.flush()
+            else:
+                path = Path(out)
+                _need_directory(path.parent)
+                size = await fetcher.to_file(source, path, moved)
+    await _tell(arguments, out, source.digest, size, started, before)
+    return Exit.OK
+
+
+async def _get_image(
+    arguments: argparse.Namespace,
+    image: ImageReference,
+    platform: str,
+    authorization: str | None,
+) -> Exit:
+    layout = arguments.format in (None, "oci")
+    name = image.repository.name.rpartition("/")[2]
+    out = arguments.output or (name if layout else f"{name}.tar")
+    if layout and out == STDOUT:
+        raise UsageError("a layout is a directory; say --format docker for standard output")
+    started, before = time.monotonic(), await _served(arguments)
+    async with Fetcher(_proxy(arguments), authorization=authorization) as fetcher:
+        pulled = await resolve(fetcher, image, platform)
+        with Progress(total=pulled.size, quiet=arguments.json) as progress:
+            if layout:
+                await to_layout(fetcher, pulled, Path(out), progress)
+            elif arguments.format == "cache":
+                out = ""
+                await to_cache(fetcher, pulled, progress)
+            elif out == STDOUT:
+                await to_archive(fetcher, pulled, sys.stdout.buffer, progress)
+            else:
+                path = Path(out)
+                _need_directory(path.parent)
+                await to_archive(fetcher, pulled, path, progress)
+    await _tell(arguments, out, pulled.top.digest, pulled.size, started, before)
+    return Exit.OK
+
+
+async def _tell(
+    arguments: argparse.Namespace,
+    out: str,
+    digest: Digest,
+    size: int,
+    started: float,
+    before: ServedFrom | None,
+) -> None:
+    """Say on standard error what has come, and from where as far as the node's API tells."""
+    seconds = time.monotonic() - started
+    after = await _served(arguments)
+    split = None
+    if before is not None and after is not None:
+        split = {
+            "cache": after.local - before.local,
+            "nodes": after.swarm - before.swarm,
+            "origin": after.origin - before.origin,
+        }
+    if arguments.json:
+        document = {"digest": digest, "size": size, "seconds": round(seconds, 3), "from": split}
+        print(
+            json.dumps({"output": out or None, **document}),
+            file=sys.stderr if out == STDOUT else sys.stdout,
+        )
+        return
+    rate = format_size(size / seconds) if seconds > 0 else "-"
+    where = "the node's cache" if not out else "standard output" if out == STDOUT else out
+    line = f"{digest} in {where}: {format_size(size)} in {seconds:.1f} s ({rate}/s)"
+    if split is not None:
+        parts = (f"{format_size(max(0, count))} from {name}" for name, count in split.items())
+        line += "; this node served " + ", ".join(parts)
+    print(line, file=sys.stderr)
+
+
+async def _served(arguments: argparse.Namespace) -> ServedFrom | None:
+    """The node's account so far; None when its API does not answer: it is only told of."""
+    try:
+        api: ApiClient
+        async with api_client(arguments) as api:
+            return (await api.status()).traffic.served_from
+    except Unavailable:
+        return None
+
+
+def _authorization(headers: list[str] | None) -> str | None:
+    found = None
+    for header in headers or ():
+        name, colon, value = header.partition(":")
+        if name.strip().lower() != "authorization" or not colon or not value.strip():
+            raise UsageError(
+                f"-H {name.strip()[:40]!r}: only Authorization is passed on, since other nodes may "
+                "fetch this for us"
+            )
+        found = value.strip()
+    return found
+
+
+def _image(text: str) -> ImageReference:
+    try:
+        return parse_image(text, default_registry=DOCKER_HUB)
+    except (BadName, BadDigest) as error:
+        raise UsageError(str(error)) from error
+
+
+def _blob(arguments: argparse.Namespace) -> Source:
+    image = _image(arguments.what)
+    if ":" not in image.reference:
+        raise UsageError("a blob is named by its digest: REPOSITORY@sha256:…")
+    return blob_source(image.repository, Digest(image.reference))
+
+
+def _file(arguments: argparse.Namespace) -> Source:
+    if arguments.digest is None:
+        raise UsageError("a file needs --digest sha256:…: nothing is shared or written unverified")
+    try:
+        return file_source(arguments.what, parse_digest(arguments.digest))
+    except BadDigest as error:
+        raise UsageError(f"--digest: {error}") from error
+
+
+def _name_of(what: str, digest: Digest) -> str:
+    """As curl -O names it: the last part of the URL's path."""
+    if "://" not in what:
+        return digest.removeprefix("sha256:")
+    name = what.partition("?")[0].rpartition("/")[2]
+    if not name or name in (".", ".."):
+        raise UsageError(f"{what} has no file name; say -o FILE")
+    return name
+
+
+def _need_directory(directory: Path) -> None:
+    if not directory.is_dir():
+        raise EagleError(f"there is no directory {directory}")
+
+
+def _proxy(arguments: argparse.Namespace) -> str:
+    return arguments.proxy or os.environ.get(PROXY_VARIABLE) or DEFAULT_PROXY
