@@ -96,8 +96,7 @@ def parse_registry(text: str) -> str:
 
 def authority_of(url: URL) -> str:
     """``host``, or ``host:port`` where the port is not its scheme's own."""
-    authority = url.authority
-    return authority.removesuffix(f":{url.port}") if url.is_default_port() else authority
+    return url.host_port_subcomponent or ""
 
 
 def parse_repository_name(text: str) -> str:
