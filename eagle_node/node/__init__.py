@@ -3,7 +3,10 @@
 ``identity``  who this node is and where others reach it
 ``parts``     the parts that all others build on, what they know of the cluster
 ``build``     starts the roles on them, wires their events
-``status``    what the control API tells about them
+``status``    what the control API tells about them; ``control`` steers them
+``cluster_view``  members, leases, their changes; ``activity`` what moves; ``images`` names
+``settings``  what can be changed at run time, ``log_events`` log lines for who listens
+``preheating``  this node's preheat jobs, and what others want of it
 ``run``       start, serve until cancelled, stop in reverse
 """
 

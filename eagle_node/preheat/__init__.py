@@ -2,7 +2,7 @@
 
 ::
 
-    handlers (webhooks) ─► jobs ─► resolve      manifest by manifest, to the blobs
+    webhooks ─► jobs ─► resolve      manifest by manifest, to the blobs
                             ├────► selection    which of the nodes: pure
                             ├────► store        jobs in SQLite, so that they survive a restart
                             └────► tracker      an errand, renewed until every target has ended

@@ -200,7 +200,9 @@ async def test_containerd_without_cri(tmp_path: Path) -> None:
     """Where CRI is switched off, ``ctr`` proves that the hosts directory leads to the node."""
     async with eagle_node(tmp_path / "node") as node, host(tmp_path / "host") as machine:
         text = containerd_config(machine)
-        machine.write("containerd/config.toml", f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n{text}')
+        machine.write(
+            "containerd/config.toml", f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n{text}'
+        )
         flags = ("--runtime", "containerd", "--proxy", node.proxy_url)
         assert "switches CRI off" in await machine.mirror("install", *flags)
         async with machine.containerd():
