@@ -14,7 +14,15 @@ from eagle_node.cli.parser import given_options
 from eagle_node.config.hosts import HostPattern
 from eagle_node.config.load import load as load_config
 from eagle_node.config.tree import Config
-from eagle_node.trust.local_ca import FILE_NAME, LocalCa, create, load, save
+from eagle_node.trust.local_ca import (
+    FILE_NAME,
+    LocalCa,
+    create,
+    load,
+    mark_trusted,
+    save,
+    unmark_trusted,
+)
 from eagle_node.trust.stores import RECORD, Stores
 
 
@@ -27,7 +35,7 @@ def ca(arguments: argparse.Namespace) -> Exit:
         case "show":
             _show(_existing(config))
         case _:
-            _trust(config, remove=arguments.remove)
+            _trust(config, remove=arguments.remove, by_hand=arguments.by_hand)
     return Exit.OK
 
 
@@ -49,7 +57,7 @@ def _init(config: Config, *, replace: bool, unconstrained: bool) -> None:
     save(made, path)
     print(f"{path}: new CA {made.fingerprint}")
     print(f"  signs {_signs(made)}")
-    print("  a running node uses it at once; have this host's programs trust it:")
+    print("  a node opens with it once this host's programs trust it:")
     print(f"  eagle-node ca trust --data-dir {config.node.data_dir}")
 
 
@@ -62,19 +70,27 @@ def _show(made: LocalCa) -> None:
     print(made.pem.decode(), end="")
 
 
-def _trust(config: Config, *, remove: bool) -> None:
+def _trust(config: Config, *, remove: bool, by_hand: bool) -> None:
+    """A running node opens with the CA only while it is trusted, so the mark is last, or first."""
+    path = _path(config)
     stores = Stores(config.node.data_dir / RECORD)
     if remove:
+        unmark_trusted(path)
         removed = stores.remove()
-        for path in removed:
-            print(f"removed {path}")
+        for each in removed:
+            print(f"removed {each}")
         print(_AFTER if removed else "nothing was installed")
         return
     made = _existing(config)
-    hosts = [str(each) for each in _patterns(config) if not each.below and made.permits(each.host)]
-    for path in stores.install(made.pem, hosts):
-        print(f"wrote {path}")
-    print(_AFTER)
+    if not by_hand:
+        hosts = [
+            str(each) for each in _patterns(config) if not each.below and made.permits(each.host)
+        ]
+        for each in stores.install(made.pem, hosts):
+            print(f"wrote {each}")
+        print(_AFTER)
+    mark_trusted(made, path)
+    print("a running node opens with this CA from now on")
 
 
 _AFTER = "restart containerd and dockerd: programs in Go read the system's CAs when they start"

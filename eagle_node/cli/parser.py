@@ -292,6 +292,11 @@ def _fill_ca(parser: Parser) -> None:
             action.add_argument(
                 "--remove", action="store_true", help="undo it: have nothing trust the CA any more"
             )
+            action.add_argument(
+                "--by-hand",
+                action="store_true",
+                help="install nothing: the output of ca show is already where programs look",
+            )
 
 
 def _node_count(text: str) -> int:

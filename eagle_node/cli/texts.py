@@ -255,7 +255,7 @@ that is there is not replaced.
         summary="have this host's programs trust it",
         description="""\
 Install the CA's certificate in the system's store, and where dockerd, podman and their like keep
-certificates of single registries. Needs root.
+certificates of single registries. Needs root. A node opens nothing with a CA that is not trusted.
 """,
     ),
 }

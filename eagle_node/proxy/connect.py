@@ -22,7 +22,7 @@ from eagle_node.registry.names import BadName
 from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.trust.leaves import Leaves
-from eagle_node.trust.local_ca_file import LocalCaFile
+from eagle_node.trust.local_ca_file import CannotOpen, LocalCaFile
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ since protocols in which the server speaks first are none of ours."""
 _MOST = 4096
 """Connections that are being made or tunnelled at a time."""
 _MOST_NOTED = 1024
+_BROKEN = "a client broke off"
 
 
 class Connects:
@@ -53,7 +54,7 @@ class Connects:
         self._hello_s = hello_s
         self._tasks = TaskSet()
         self._under_way = 0
-        self._noted: set[tuple[str, Address]] = set()
+        self._noted: dict[Address, str] = {}
         self._opened: WeakKeyDictionary[asyncio.BaseTransport, Opened] = WeakKeyDictionary()
         self.server: web.Server | None = None
         """Serves HTTP on opened connections."""
@@ -61,7 +62,10 @@ class Connects:
     async def check(self) -> None:
         """Tell which hosts of a list that was given cannot be opened now."""
         for pattern in self._intercepts.given:
-            await self._leaves(Address(pattern.host, pattern.port))
+            try:
+                await self._leaves(Address(pattern.host, pattern.port))
+            except Denied as error:
+                log.warning("%s", error)
 
     async def aclose(self) -> None:
         """End all tunnels and handshakes."""
@@ -102,38 +106,27 @@ class Connects:
         leaves = await self._leaves(target) if way is Way.OPEN else None
         if leaves is not None:
             await self._open(front, target, leaves)
-        elif way is Way.OPEN and not self._intercepts.may_tunnel_listed:
-            raise _denied(
-                f"{target} cannot be opened, since there is no local CA for it (eagle-node ca), "
-                "and this proxy makes no tunnels (--tunnel none)"
-            )
         else:
-            listed = way is Way.OPEN
-            server = await dial(target, inner_allowed=listed or front.is_local)
+            server = await dial(target, inner_allowed=way is Way.OPEN or front.is_local)
             front.transport.write(ESTABLISHED)
             await self._tunnel(front, server, front.take())
 
     async def _leaves(self, target: Address) -> Leaves | None:
-        """Certificates for a host that is to be opened; None, told once, if there are none."""
-        leaves = await self._ca.leaves()
-        way_out = f"eagle-node ca init --data-dir {self._ca.path.parent}"
-        if leaves is None:
+        """Certificates for a host that is to be opened; None, told once, if it is tunnelled."""
+        try:
+            return await self._ca.leaves(target.host)
+        except CannotOpen as error:
+            if not self._intercepts.may_tunnel_listed:
+                raise _denied(
+                    f"{target} cannot be opened, and this proxy makes no tunnels (--tunnel none): "
+                    f"{error}"
+                ) from error
             self._note(
-                "no CA",
                 target,
-                f"{target} is tunnelled unseen, all its layers come from the registry: there is no "
-                f"local CA to open it with; make one: {way_out}",
+                str(error),
+                f"{target} is tunnelled unseen, all its layers come from the registry: {error}",
             )
             return None
-        if not leaves.ca.permits(target.host):
-            self._note(
-                "not permitted",
-                target,
-                f"{target} is tunnelled unseen: the local CA was made for other hosts; make a new "
-                f"one: {way_out} --replace",
-            )
-            return None
-        return leaves
 
     async def _open(self, front: Front, target: Address, leaves: Leaves) -> None:
         front.transport.write(ESTABLISHED)
@@ -155,13 +148,13 @@ class Connects:
         except OSError as error:
             self._metrics.connects.labels("failed").inc()
             self._note(
-                "handshake",
                 target,
+                _BROKEN,
                 f"a client broke off TLS with {target}, opened with the local CA: {_said(error)}; "
                 "if it does not trust the CA: eagle-node ca trust",
             )
             return
-        self._noted -= {("handshake", target), ("no CA", target), ("not permitted", target)}
+        self._noted.pop(target, None)
 
     async def _whole_hello(
         self, front: Front, target: Address, context: ssl.SSLContext, first: bytes
@@ -213,10 +206,10 @@ class Connects:
         finally:
             tunnel.abort()
 
-    def _note(self, what: str, target: Address, text: str) -> None:
-        """Tell it once, until it is over."""
-        if (what, target) not in self._noted and len(self._noted) < _MOST_NOTED:
-            self._noted.add((what, target))
+    def _note(self, target: Address, what: str, text: str) -> None:
+        """Tell it once, until it is over or something else is wrong."""
+        if self._noted.get(target) != what and len(self._noted) < _MOST_NOTED:
+            self._noted[target] = what
             log.warning("%s", text)
 
 

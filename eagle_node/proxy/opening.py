@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import cast
 
 HANDSHAKE_S = 20
-_SHUTDOWN_S = 2
-"""For a client to answer the end of TLS."""
+_SHUTDOWN_S = 30
+"""For a slow client to take what is still to be sent, and to answer the end of TLS."""
 
 HELLO = b"\x16"
 """First byte of TLS: a handshake record (RFC 8446 section 5.1)."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "local-ca.pem"
 """Within the data directory; holds the key, then the certificate."""
+_TRUSTED_NAME = "local-ca.trusted"
+"""Beside it; holds the fingerprint of the CA that this host's programs trust."""
 VALID_FOR = datetime.timedelta(days=3650)
 CLOCK_SKEW = datetime.timedelta(hours=1)
 """How far behind the clock of a client may be."""
@@ -162,6 +164,39 @@ def load(path: Path) -> LocalCa | None:
     ):
         raise UsageError(f"the key in {path} is not the one of the certificate in it")
     return LocalCa(certificate=certificate, private_key=private_key)
+
+
+def mark_trusted(ca: LocalCa, path: Path) -> None:
+    """Note that programs trust the CA in the file ``path``: from now on a node opens with it.
+
+    Until then it must not, or each program that goes through it would fail.
+    """
+    marker = trust_marker(path)
+    part = marker.with_name(f".{marker.name}.part")
+    try:
+        part.write_text(f"{ca.fingerprint}\n")
+        part.chmod(0o644)
+        os.replace(part, marker)
+    except OSError as error:
+        raise UsageError(f"cannot write {marker}: {error.strerror}") from error
+
+
+def unmark_trusted(path: Path) -> None:
+    """The opposite of `mark_trusted`, whatever the CA."""
+    trust_marker(path).unlink(missing_ok=True)
+
+
+def is_trusted(ca: LocalCa, path: Path) -> bool:
+    """Whether programs trust this CA, and not only the one that it has replaced."""
+    try:
+        return trust_marker(path).read_text().strip() == ca.fingerprint
+    except (OSError, UnicodeError):
+        return False
+
+
+def trust_marker(path: Path) -> Path:
+    """The file that `mark_trusted` writes for the CA in the file ``path``."""
+    return path.with_name(_TRUSTED_NAME)
 
 
 def _belongs(public_key: EllipticCurvePublicKey, certificate: Certificate) -> bool:

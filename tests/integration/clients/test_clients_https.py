@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import os
@@ -15,7 +14,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from eagle_node.trust.local_ca import FILE_NAME, create, save
 from tests.support.certificates import issue
 from tests.support.clients import CLIENTS, skopeo
 from tests.support.images import Image, files_image, push
@@ -88,6 +86,7 @@ async def private_site(directory: Path) -> AsyncIterator[Site]:
         await ca_command("init", *at)
         ca = directory / "ca.pem"
         ca.write_text(await ca_command("show", *at))
+        await ca_command("trust", "--by-hand", *at)
         async with eagle_node(directory / "node", "--config", str(config)) as node:
             yield Site(registry=registry, node=node, config=config, ca=ca)
 
@@ -140,10 +139,11 @@ async def test_another_node_takes_it_from_the_swarm(
     blob = max(image.blobs, key=lambda each: each.size)
     fetch = ("--user", WHO, "--output", os.devnull, site.url("blobs", blob.digest))
     await site.curl(*fetch)
-    (tmp_path / "data").mkdir()
-    save(create([NAME], now=datetime.datetime.now(datetime.UTC)), tmp_path / "data" / FILE_NAME)
+    at = ("--config", str(site.config), "--data-dir", str(tmp_path / "data"))
+    for command in (("init",), ("trust", "--by-hand")):
+        await ca_command(*command, *at)
     ca = tmp_path / "ca.pem"
-    ca.write_text(await ca_command("show", "--data-dir", str(tmp_path / "data")))
+    ca.write_text(await ca_command("show", *at))
     async with eagle_node(tmp_path, "--config", str(site.config), *site.node.pins) as node:
         other = replace(site, node=node, ca=ca)
         await other.curl(*fetch)
@@ -263,10 +263,12 @@ before=$(find /etc/docker /etc/containers /usr/local/share/ca-certificates | sor
 if $request; then exit 91; else [ $? = 60 ] || exit 92; fi
 $trust
 $request
-ls /etc/docker/certs.d/{name}/eagle-node-local-ca.crt
+[ ! -d /etc/docker ] || ls /etc/docker/certs.d/{name}/eagle-node-local-ca.crt
 $trust --remove
+if $request; then exit 93; else [ $? = 56 ] || exit 94; fi
 [ "$before" = "$(find /etc/docker /etc/containers /usr/local/share/ca-certificates | sort)" ]
-if $request; then exit 93; else [ $? = 60 ] || exit 94; fi
+$trust --by-hand
+if $request; then exit 95; else [ $? = 60 ] || exit 96; fi
 """
 """In a mount namespace of its own, on copies of the machine's directories, and without what other
 packages do when CAs change (Java's key store). 60: curl(1), the certificate is not trusted."""

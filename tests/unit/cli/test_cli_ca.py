@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from eagle_node.cli.main import main
-from eagle_node.trust.local_ca import FILE_NAME, load
+from eagle_node.trust.local_ca import FILE_NAME, is_trusted, load
 
 
 def outcome(
@@ -104,6 +104,20 @@ def test_show_prints_a_certificate_and_no_key(
     assert made.fingerprint in out
     assert f"{made.expires:%Y-%m-%d}" in out
     assert "PRIVATE" not in out
+
+
+def test_trust_by_hand_installs_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The node is told that others have done it; removing tells it the opposite."""
+    outcome(capsys, tmp_path, "init", "--intercept", "ghcr.io")
+    made = load(tmp_path / FILE_NAME)
+    assert made is not None
+    assert not is_trusted(made, tmp_path / FILE_NAME)
+    code, out, _ = outcome(capsys, tmp_path, "trust", "--by-hand")
+    assert code == 0
+    assert "wrote" not in out
+    assert is_trusted(made, tmp_path / FILE_NAME)
+    outcome(capsys, tmp_path, "trust", "--remove")
+    assert not is_trusted(made, tmp_path / FILE_NAME)
 
 
 def test_removing_what_was_never_installed(

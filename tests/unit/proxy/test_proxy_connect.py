@@ -26,7 +26,7 @@ from eagle_node.proxy.front import Front
 from eagle_node.proxy.intercept import Intercepts
 from eagle_node.proxy.tunnel import Tunnel
 from eagle_node.runtime.sockets import Address
-from eagle_node.trust.local_ca import LocalCa, create, save
+from eagle_node.trust.local_ca import LocalCa, create, mark_trusted, save
 from eagle_node.trust.local_ca_file import LocalCaFile
 from tests.integration.registry.origin import NAME, at, serving
 from tests.unit.blobs.builders import content, ingest
@@ -58,6 +58,12 @@ def new_ca(*hosts: str) -> LocalCa:
     return create(hosts, now=datetime.datetime.now(datetime.UTC))
 
 
+def put(ca: LocalCa, path: Path) -> None:
+    """Have a node open with ``ca``."""
+    save(ca, path)
+    mark_trusted(ca, path)
+
+
 def trusting(ca: LocalCa) -> ssl.SSLContext:
     """What a client that trusts ``ca`` alone verifies with."""
     return ssl.create_default_context(cadata=ca.pem.decode())
@@ -74,7 +80,7 @@ async def proxy(tmp_path: Path) -> AsyncIterator[Rig]:
 def ca(proxy: Rig) -> LocalCa:
     """The proxy's CA, made while it runs, for the scripted origin's name."""
     made = new_ca(NAME)
-    save(made, proxy.ca_file)
+    put(made, proxy.ca_file)
     return made
 
 
@@ -349,6 +355,19 @@ async def test_without_a_ca_a_listed_host_is_tunnelled(
     assert target in said[0]
 
 
+async def test_a_ca_is_used_once_it_is_trusted(proxy: Rig) -> None:
+    """Between its making and its installation clients would fail: they are tunnelled meanwhile."""
+    made = new_ca(NAME)
+    save(made, proxy.ca_file)
+    status, text = await refusal(proxy, connect(f"{NAME}:443"))
+    assert (status, text) == (502, f"host name {NAME} does not resolve\n")
+    mark_trusted(made, proxy.ca_file)
+    async with opening(proxy, made):
+        pass
+    save(new_ca(NAME), proxy.ca_file)  # another one, which nobody trusts yet
+    assert (await refusal(proxy, connect(f"{NAME}:443")))[0] == 502
+
+
 async def test_without_a_ca_and_without_tunnels_it_is_refused(tmp_path: Path) -> None:
     """It is not looked into, and not let past unseen."""
     config = ProxyConfig(intercept=(HostPattern("a.test"),), tunnel=TunnelPolicy.NONE)
@@ -415,7 +434,7 @@ async def test_links_lead_back_to_the_name_that_the_client_knows(tmp_path: Path)
 
     async with proxying(tmp_path, redirecting) as rig:
         made = new_ca(NAME)
-        save(made, rig.ca_file)
+        put(made, rig.ca_file)
         url = f"https://{NAME}/v2/app/blobs/uploads/"
         async with rig.client.post(url, proxy=rig.url, ssl=trusting(made)) as answer:
             assert answer.headers["Location"] == f"https://{NAME}/v2/app/blobs/uploads/1?state=x"
@@ -500,7 +519,7 @@ async def test_addresses_are_opened_as_addresses(tmp_path: Path) -> None:
         )
         async with proxying(tmp_path / "second", origin, config=config) as rig:
             made = new_ca("::1")
-            save(made, rig.ca_file)
+            put(made, rig.ca_file)
             async with opening(
                 rig, made, f"[0::1]:{host.rpartition(':')[2]}", server_name="::1"
             ) as (_, writer):
@@ -603,7 +622,7 @@ async def test_what_is_not_tls_is_tunnelled(tmp_path: Path) -> None:
     async with listening(serve) as target:
         config = ProxyConfig(intercept=(parse_pattern(target),))
         async with proxying(tmp_path, origin, config=config) as rig:
-            save(new_ca("127.0.0.1"), rig.ca_file)
+            put(new_ca("127.0.0.1"), rig.ca_file)
             async with connecting(rig, target) as (reader, writer):
                 writer.write(b"GET /secret HTTP/1.1\r\n\r\n")
                 assert (await reader.read()).endswith(b"GET /secret HTTP/1.1\r\n")
@@ -617,7 +636,7 @@ async def test_a_server_that_speaks_first_is_reached(tmp_path: Path) -> None:
         writer.write(b"220 hello\r\n")
         writer.close()
 
-    save(new_ca("127.0.0.1"), tmp_path / "local-ca.pem")
+    put(new_ca("127.0.0.1"), tmp_path / "local-ca.pem")
     loop = asyncio.get_running_loop()
     async with listening(serve) as target:
         config = ProxyConfig(intercept=(parse_pattern(target),))
@@ -660,7 +679,7 @@ async def test_hosts_that_the_ca_may_not_sign_are_tunnelled(
     async with listening(serve) as target:
         config = ProxyConfig(intercept=(parse_pattern(target),))
         async with proxying(tmp_path, origin, config=config) as rig:
-            save(new_ca("other.test"), rig.ca_file)
+            put(new_ca("other.test"), rig.ca_file)
             async with connecting(rig, target) as (reader, writer):
                 writer.write(b"\x16abc")
                 assert await reader.read() == b"\x16abc"

@@ -15,8 +15,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from eagle_node.base.errors import UsageError
 from eagle_node.trust.leaves import VALID_FOR, Leaves
-from eagle_node.trust.local_ca import LocalCa, create, load, save
-from eagle_node.trust.local_ca_file import LocalCaFile
+from eagle_node.trust.local_ca import (
+    LocalCa,
+    create,
+    load,
+    mark_trusted,
+    save,
+    unmark_trusted,
+)
+from eagle_node.trust.local_ca_file import CannotOpen, LocalCaFile
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
@@ -167,33 +174,53 @@ def test_a_file_that_is_wrong_is_a_usage_error(tmp_path: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
-async def test_a_running_node_follows_the_file(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Made, broken, replaced or removed: it is used as it is; what is wrong is told once."""
-    file = LocalCaFile(tmp_path / "local-ca.pem")
-    assert await file.leaves() is None
-    save(create(["ghcr.io"], now=NOW), file.path)
-    first = await file.leaves()
-    assert first is not None
-    assert await file.leaves() is first
-    file.path.chmod(0o644)
-    assert [await file.leaves() for _ in range(3)] == [None, None, None]
-    assert sum("chmod 600" in each.message for each in caplog.records) == 1
-    save(create(["ghcr.io"], now=NOW), file.path)
-    both = await asyncio.gather(file.leaves(), file.leaves())
-    assert both[0] is both[1] is not None
-    assert both[0] is not first
-    file.path.unlink()
-    assert await file.leaves() is None
+async def lack(file: LocalCaFile, host: str = "ghcr.io") -> str:
+    """Why a host cannot be opened; empty if it can."""
+    try:
+        await file.leaves(host)
+    except CannotOpen as error:
+        return str(error)
+    return ""
+
+
+async def test_a_running_node_follows_the_file(tmp_path: Path) -> None:
+    """Made, trusted, broken, replaced or removed; what is wrong is told with the way out."""
+    path = tmp_path / "local-ca.pem"
+    file = LocalCaFile(path)
+    assert f"ca init --data-dir {tmp_path}" in await lack(file)
+    one = create(["ghcr.io"], now=NOW)
+    save(one, path)
+    assert f"ca trust --data-dir {tmp_path}" in await lack(file)
+    mark_trusted(one, path)
+    first = await file.leaves("ghcr.io")
+    assert await file.leaves("ghcr.io") is first
+    assert "--replace" in await lack(file, "quay.io")
+    path.chmod(0o644)
+    assert "chmod 600" in await lack(file)
+    other = create(["ghcr.io"], now=NOW)
+    save(other, path)
+    assert "ca trust" in await lack(file)
+    mark_trusted(other, path)
+    both = await asyncio.gather(file.leaves("ghcr.io"), file.leaves("ghcr.io"))
+    assert both[0] is both[1]
+    assert both[0].ca.pem == other.pem
+    unmark_trusted(path)
+    assert "ca trust" in await lack(file)
+    path.unlink()
+    assert "--replace" not in await lack(file)
 
 
 async def test_an_expired_ca_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Clients would refuse its certificates; the log says once what to do."""
+    """Clients would refuse its certificates; the log tells of it in time."""
     now = NOW
-    file = LocalCaFile(tmp_path / "local-ca.pem", clock=lambda: now)
-    save(create(["ghcr.io"], now=NOW), file.path)
-    assert await file.leaves() is not None
-    now += datetime.timedelta(days=4000)
-    assert [await file.leaves() for _ in range(2)] == [None, None]
-    assert sum("has expired" in each.message for each in caplog.records) == 1
+    path = tmp_path / "local-ca.pem"
+    made = create(["ghcr.io"], now=NOW)
+    save(made, path)
+    mark_trusted(made, path)
+    assert await lack(LocalCaFile(path, clock=lambda: now)) == ""
+    assert "expires on" not in caplog.text
+    now = made.expires - datetime.timedelta(days=30)
+    assert await lack(LocalCaFile(path, clock=lambda: now)) == ""
+    assert f"expires on {made.expires:%Y-%m-%d}" in caplog.text
+    now = made.expires
+    assert "has expired" in await lack(LocalCaFile(path, clock=lambda: now))
