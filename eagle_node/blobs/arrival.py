@@ -237,6 +237,12 @@ class Arrival:
             self.whole_wanted = True
             self._signal()
 
+    def want_ranges(self) -> None:
+        """Nothing has to come but what readers ask for; only before anybody reads the whole."""
+        if self.whole_wanted and not self.demand:
+            self.whole_wanted = False
+            self._signal()
+
     async def changed(self) -> None:
         """Wait for the next change of any kind."""
         if self._changed is None:

@@ -118,6 +118,12 @@ class Transfer:
         if self._arrival is not None:
             self._arrival.want_whole()
 
+    def want_ranges(self) -> None:
+        """Whoever asks first reads ranges: what was to be fetched ahead for him is too much."""
+        self._whole = False
+        if self._arrival is not None:
+            self._arrival.want_ranges()
+
     async def begin(self, size: int) -> Arrival:
         """The source has learnt the blob's size; harmless when repeated with the same size.
 
@@ -252,6 +258,8 @@ class Transfers:
             self._tasks.spawn(self._run(transfer, source), name=f"transfer-{digest[7:19]}")
         if whole:
             transfer.want_whole()
+        elif not transfer.asked.done():
+            transfer.want_ranges()
         if not ahead:
             transfer.ask()
         return transfer

@@ -20,7 +20,7 @@ from eagle_node.seeder.turns import InTurn, Turns
 from eagle_node.swarm.transfers import Source, Transfer
 from tests.integration.seeder.byte_source import MemorySource
 from tests.integration.seeder.clients import RIGHT, Checker, refusal
-from tests.integration.swarm.rig import Rig, rig
+from tests.integration.swarm.rig import Rig, read_range, read_whole, rig
 from tests.unit.blobs.builders import MIB, content, ingest
 
 SIZE = 3 * MIB + 7
@@ -123,6 +123,26 @@ async def some_turns() -> None:
     """Whatever could move has moved."""
     for _ in range(50):
         await asyncio.sleep(0.002)
+
+
+async def test_a_lazy_reader_ends_what_is_fetched_ahead(seeder: Seeder) -> None:
+    """It asks for ranges and for nothing else; who asks for the whole afterwards gets it."""
+    source = seeder.source(0)
+    hold(source)
+    seeder.note(0)
+    await source.until(sent(MIB))
+    blob = seeder.blobs[0]
+    transfer = await seeder.node.transfers.start(
+        blob.digest, seeder.origin(blob, RIGHT), whole=False
+    )
+    assert transfer is not None
+    source.may_send.set()
+    await transfer.wait_opened()
+    place = SIZE - 100
+    body = await read_range(seeder.node, blob.digest, place, SIZE)
+    assert body == source.data[place:]
+    assert source.sent <= 2 * MIB
+    assert await read_whole(seeder.node, await seeder.ask(0)) == source.data
 
 
 async def test_what_is_noted_is_fetched_once_whole_and_as_the_client(seeder: Seeder) -> None:
