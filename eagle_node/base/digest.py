@@ -1,4 +1,8 @@
-"""Content digests (OCI image-spec, descriptor.md#digests). Only sha256 names blobs here."""
+"""Content digests (OCI image-spec, descriptor.md#digests).
+
+Only sha256 names blobs that are cached and swarmed; what has a digest of another registered
+algorithm (sha512) is passed on.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ def parse_digest(text: str) -> Digest:
     """The digest that ``text`` spells; `BadDigest` says what is wrong with it otherwise."""
     if _DIGEST.match(text):
         return Digest(text)
-    if _GRAMMAR.match(text) and not text.startswith("sha256:"):
+    if is_of_other_algorithm(text):
         raise BadDigest(f"digest algorithm of {text[:80]!r} is not supported here (only sha256 is)")
     raise BadDigest(f"{text[:80]!r} is not a digest: expected sha256: and 64 lower-case hex digits")
 
@@ -27,6 +31,11 @@ def parse_digest(text: str) -> Digest:
 def looks_like_digest(text: str) -> bool:
     """Whether ``text`` is meant as a digest (any algorithm), not as a tag: tags hold no colon."""
     return ":" in text
+
+
+def is_of_other_algorithm(text: str) -> bool:
+    """Whether ``text`` is a digest that `parse_digest` refuses for its algorithm alone."""
+    return bool(_GRAMMAR.match(text)) and not text.startswith("sha256:")
 
 
 def digest_hex(digest: Digest) -> str:

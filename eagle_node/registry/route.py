@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eagle_node.base.digest import Digest, looks_like_digest, parse_digest
+from eagle_node.base.digest import Digest, is_of_other_algorithm, looks_like_digest, parse_digest
 from eagle_node.registry.names import (
     DOCKER_HUB,
     BadName,
@@ -119,7 +119,31 @@ class CatalogRoute:
         return "/v2/_catalog"
 
 
-Route = Ping | ManifestRoute | BlobRoute | TagsRoute | ReferrersRoute | UploadRoute | CatalogRoute
+@dataclass(frozen=True, slots=True)
+class OtherDigestRoute:
+    """Content with a digest that is not sha256: nothing here can verify it, so it is passed on."""
+
+    repository: Repository
+    kind: str
+    """``blobs``, ``manifests`` or ``referrers``."""
+    digest: str
+
+    @property
+    def path(self) -> str:
+        """Path at the registry."""
+        return f"/v2/{self.repository.name}/{self.kind}/{self.digest}"
+
+
+Route = (
+    Ping
+    | ManifestRoute
+    | BlobRoute
+    | TagsRoute
+    | ReferrersRoute
+    | UploadRoute
+    | CatalogRoute
+    | OtherDigestRoute
+)
 
 _METHODS: dict[type[Route], frozenset[str]] = {
     Ping: _READ,
@@ -129,6 +153,7 @@ _METHODS: dict[type[Route], frozenset[str]] = {
     ReferrersRoute: _READ,
     UploadRoute: _READ | {"POST", "PUT", "PATCH", "DELETE"},
     CatalogRoute: _READ,
+    OtherDigestRoute: _READ | {"PUT", "DELETE"},
 }
 
 
@@ -177,6 +202,10 @@ def _endpoint(elements: list[str], named: str | None, default: str) -> Route:
             return CatalogRoute(named or default)
         case [first, "_catalog"] if named is None and (host := _host(first)) is not None:
             return CatalogRoute(parse_registry(host))
+        case [*name, ("manifests" | "blobs" | "referrers") as kind, digest] if (
+            is_of_other_algorithm(digest)
+        ):
+            return OtherDigestRoute(_repository(name, named, default), kind, digest)
         case [*name, "manifests", reference]:
             return ManifestRoute(_repository(name, named, default), parse_reference(reference))
         case [*name, "blobs", "uploads", session]:

@@ -11,6 +11,7 @@ from eagle_node.registry.route import (
     BlobRoute,
     CatalogRoute,
     ManifestRoute,
+    OtherDigestRoute,
     Ping,
     ReferrersRoute,
     Route,
@@ -46,6 +47,17 @@ def route(path: str, *, method: str = "GET", **query: str) -> Route:
 def test_each_endpoint_has_its_route(path: str, expected: Route) -> None:
     """The distribution-spec's endpoints, with and without trailing parts."""
     assert route(path) == expected
+
+
+@pytest.mark.parametrize("kind", ["blobs", "manifests", "referrers"])
+@pytest.mark.parametrize("digest", ["sha512:" + "0" * 128, "blake3:ab", "sha512+b64u:A-b_="])
+def test_other_algorithms_have_a_route_of_their_own(kind: str, digest: str) -> None:
+    """Nothing is kept under a name that cannot be verified."""
+    expected = OtherDigestRoute(Repository("ghcr.io", "a/b"), kind, digest)
+    found = route(f"/v2/a/b/{kind}/{digest}", ns="ghcr.io")
+    assert (found, found.path) == (expected, f"/v2/a/b/{kind}/{digest}")
+    with pytest.raises(BadDigest):
+        route(f"/v2/a/b/{kind}/{digest.upper()}:")
 
 
 def test_uploads_have_a_route_with_and_without_session() -> None:
