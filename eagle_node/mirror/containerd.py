@@ -68,8 +68,8 @@ def install(files: Files, mirror: Mirror) -> Plan:
         own = [name for name in sorted(_registries(files, roots)) if name != "_default"]
         changed = {change.path for change in changes}
         notes += [
-            f"{name} has a hosts.toml of its own, which goes before _default: it does not pass the "
-            f"node; add --registry {name} if it shall"
+            f"{name} has a directory of its own, which goes before _default: it does not pass the "
+            f"node; add --registry {registry_of(name)} if it shall"
             for name in own
             if not any(f"{root}/{name}/hosts.toml" in changed for root in roots)
             and not _passes(files, roots, name, mirror.url)
@@ -141,7 +141,7 @@ def hosts_file(files: Files, roots: Sequence[str], registry: str) -> str | None:
     """
     for root in roots:
         for name in (*directory_names(registry), "_default"):
-            if files.glob(f"{root}/{escape(name)}/*"):
+            if name in files.directories(root):
                 return f"{root}/{name}/hosts.toml"
     return None
 
@@ -150,6 +150,12 @@ def directory_names(registry: str) -> Sequence[str]:
     """Directories that stand for a registry, in containerd's order."""
     host, colon, port = registry.rpartition(":")
     return [f"{host}_{port}_", registry] if colon and host and port.isdecimal() else [registry]
+
+
+def registry_of(directory: str) -> str:
+    """The registry that a directory stands for."""
+    host, _, port = directory.removesuffix("_").rpartition("_")
+    return f"{host}:{port}" if directory.endswith("_") and port.isdecimal() else directory
 
 
 def _base(files: Files, path: str) -> bytes | None:
@@ -234,7 +240,7 @@ def _blocks(text: str, plugin: str, table: str, line: str) -> Iterator[toml_text
 def _hosts_files(files: Files, mirror: Mirror, roots: Sequence[str]) -> Iterator[str]:
     """The files that have to name the node."""
     if not mirror.registries:
-        found = [root for root in roots if files.glob(f"{root}/_default/*")]
+        found = [root for root in roots if "_default" in files.directories(root)]
         yield f"{(found or [roots[-1]])[0]}/_default/hosts.toml"
     for registry in mirror.registries:
         present = hosts_file(files, roots, registry)
@@ -259,8 +265,7 @@ def _host_change(files: Files, path: str, url: str) -> Change:
 
 def _registries(files: Files, roots: Sequence[str]) -> set[str]:
     """Names of the directories below ``roots``."""
-    found = [path for root in roots for path in files.glob(f"{root}/*/*")]
-    return {posixpath.basename(posixpath.dirname(path)) for path in found}
+    return {name for root in roots for name in files.directories(root)}
 
 
 def _passes(files: Files, roots: Sequence[str], name: str, url: str) -> bool:

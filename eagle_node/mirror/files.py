@@ -29,6 +29,10 @@ class Files(Protocol):
         """Paths of files that match, sorted; ``*`` does not cross a slash."""
         ...
 
+    def directories(self, path: str) -> Sequence[str]:
+        """Names of the directories in a directory, sorted; none when it is not there."""
+        ...
+
 
 class MemoryFiles:
     """Files in a mapping."""
@@ -44,6 +48,11 @@ class MemoryFiles:
         """Keys that match."""
         parts = pattern.split("/")
         return sorted(path for path in self._contents if _matches(path.split("/"), parts))
+
+    def directories(self, path: str) -> Sequence[str]:
+        """Whatever keys have next after ``path`` and before another slash."""
+        below = [key[len(path) + 1 :] for key in self._contents if key.startswith(f"{path}/")]
+        return sorted({rest.partition("/")[0] for rest in below if "/" in rest})
 
 
 class HostFiles:
@@ -72,6 +81,15 @@ class HostFiles:
         except OSError as error:
             raise MirrorError(f"cannot list {pattern}: {told(error)}") from error
         return sorted("/" + each.relative_to(self.root).as_posix() for each in found)
+
+    def directories(self, path: str) -> Sequence[str]:
+        """Names, those of links to directories among them."""
+        try:
+            return sorted(each.name for each in self.place(path).iterdir() if each.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise MirrorError(f"cannot list {self.root_joined(path)}: {told(error)}") from error
 
     def root_joined(self, path: str) -> Path:
         """Where ``path`` is on this machine, before symbolic links are followed."""

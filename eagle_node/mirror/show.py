@@ -53,13 +53,6 @@ def _containerd(files: Files, mirror: Mirror) -> dict[str, str]:
         for path in files.glob(f"{root}/*/hosts.toml"):
             name = path.split("/")[-2]
             if hosts_toml.has_host(files.read(path) or b"", mirror.url, path):
-                found.setdefault(_registry(name), path)
+                registry = ALL_OTHERS if name == "_default" else containerd.registry_of(name)
+                found.setdefault(registry, path)
     return found
-
-
-def _registry(directory: str) -> str:
-    """The registry that a directory of ``certs.d`` stands for."""
-    if directory == "_default":
-        return ALL_OTHERS
-    host, _, port = directory.removesuffix("_").rpartition("_")
-    return f"{host}:{port}" if directory.endswith("_") and port.isdecimal() else directory

@@ -154,6 +154,17 @@ def test_others_hosts_are_not_forgotten(tmp_path: Path) -> None:
     assert "certs.d/r.example/hosts.toml is not read any more" in note
 
 
+def test_an_empty_directory_hides_the_default(tmp_path: Path) -> None:
+    """containerd looks no further than a registry's directory, so that is told, and used."""
+    (tmp_path / "etc/containerd/certs.d/r.example_5000_").mkdir(parents=True)
+    files = HostFiles(tmp_path)
+    (note,) = install(files, [Runtime.CONTAINERD], Mirror(), {}).notes
+    assert "add --registry r.example:5000" in note
+    plan = install(files, [Runtime.CONTAINERD], Mirror(registries=("r.example:5000",)), {})
+    paths = [change.path for change in plan.needed]
+    assert "/etc/containerd/certs.d/r.example_5000_/hosts.toml" in paths
+
+
 def test_who_is_not_root_is_told_to_be() -> None:
     """Nothing is written half, and the way out is named."""
     with short_directory() as root:
