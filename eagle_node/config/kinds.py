@@ -226,6 +226,13 @@ SIZE = Kind(
 SECONDS = Kind(
     metavar="SECONDS", parse=_parse_seconds, toml=(int, float), forms="a number of seconds"
 )
+SECONDS_OR_NONE = Kind(
+    metavar="SECONDS",
+    parse=lambda text: 0.0 if text.strip() == "0" else _parse_seconds(text),
+    toml=(int, float),
+    forms="a number of seconds",
+)
+"""0 switches it off."""
 SWITCH = Kind(metavar="true|false", parse=_parse_switch, toml=(bool,), forms="true or false")
 ROLES = Kind(metavar="auto|LIST", parse=_parse_roles)
 """A `RoleChoice`."""

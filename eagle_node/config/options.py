@@ -308,7 +308,7 @@ _TUNING = (
     ),
     Option(
         "tag-ttl",
-        kinds.SECONDS,
+        kinds.SECONDS_OR_NONE,
         ("proxy.tag_ttl_s",),
         "how long what a tag names is asked for once for all nodes; 0: each node asks (default: 5)",
     ),

@@ -93,8 +93,8 @@ async def test_secrets_are_written_nowhere(tmp_path: Path, helper: str) -> None:
                 ],
                 timeout=120,
             )
-            flags = ("--registry", f"{NAME}={url}", "--cluster-key-file", str(tmp_path / "key"))
-            flags += ("--log-level", "debug")
+            flags = ["--registry", f"{NAME}={url}", "--log-level", "debug"]
+            flags += ["--cluster-key-file", str(tmp_path / "key")]
             own = ("--docker-config", str(tmp_path / "config.json"))
             async with (
                 eagle_node(tmp_path / "seeder", *flags) as seeder,
