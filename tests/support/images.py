@@ -100,9 +100,12 @@ def random_image(layout: Path, layer_sizes: Sequence[int], *, seed: str = "a") -
 
 
 def many_layers_image(
-    layout: Path, *, count: int = 14, size: int = 10 << 20, seed: str = "many"
+    layout: Path, *, count: int = 14, size: int = 4 << 20, seed: str = "many"
 ) -> Image:
-    """An image of ``count`` layers from tiny to large, about ``size`` bytes together."""
+    """An image of ``count`` layers from tiny to large, about ``size`` bytes together.
+
+    Clients that unpack it copy all lower layers for each: that takes much longer than the pull.
+    """
     weights = [1 + number * number % 17 for number in range(count)]
     sizes = [size * weight // sum(weights) for weight in weights]
     return files_image(layout, sizes, seed=seed)
