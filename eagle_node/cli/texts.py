@@ -37,6 +37,8 @@ unchanged, and the registry sends each layer once, whatever the number of hosts.
 examples:
   eagle-node demo        three nodes pull an image at once, on this machine
   eagle-node run         a node with every role
+  eagle-node run --role auto
+                         the same on each host: they find each other, and elect
   eagle-node run --seeder 10.0.0.1 --tracker http://10.0.0.1:6969
                          a node that uses the one at 10.0.0.1
   eagle-node status      what the node on this host does
