@@ -1,0 +1,1 @@
+"""The pages: which views they show, and what their keys do."""
