@@ -47,6 +47,8 @@ class Feed:
         self._clock = clock
         self._time_of_day = time_of_day
         self._woken = asyncio.Event()
+        self.turns = 0
+        """Rounds of questions that are over."""
         self.blob_text = ""
         """What blobs are searched for."""
         self.blob_sort = "-recency"
@@ -57,16 +59,15 @@ class Feed:
 
     async def poll(self) -> None:
         """Ask for the status, and for what the page in sight shows."""
-        turn = 0
         while True:
             begun = self._clock()
-            every = self._woken.is_set() or turn % _SELDOM == 0
+            every = self._woken.is_set() or self.turns % _SELDOM == 0
             self._woken.clear()
             if await self._ask_status():
                 for document in self._wanted():
                     await self._ask(document, every=every)
             self._changed()
-            turn += 1
+            self.turns += 1
             try:
                 async with asyncio.timeout(max(PERIOD_S, (self._clock() - begun) * _SHARE)):
                     await self._woken.wait()

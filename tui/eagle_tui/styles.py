@@ -2,9 +2,9 @@
 
 CSS = """
 Screen { background: $background; color: $foreground; layers: base; }
-#top { dock: top; height: 1; background: $panel; }
-#pages-line { dock: top; height: 1; background: $surface; }
-#banner { dock: top; height: 1; background: $panel; display: none; }
+#top { height: 1; background: $panel; }
+#pages-line { height: 1; background: $surface; }
+#banner { height: 1; background: $panel; display: none; }
 #banner.-shown { display: block; }
 Footer { background: $panel; }
 
