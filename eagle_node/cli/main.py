@@ -42,6 +42,10 @@ def _run_command(argv: Sequence[str] | None) -> int:
             from eagle_node.cli.status import show_status
 
             return show_status(arguments)
+        case "tui":
+            from eagle_node.cli.dashboard import dashboard
+
+            return dashboard(arguments)
         case "demo":
             from eagle_node.cli.demo import demo
 

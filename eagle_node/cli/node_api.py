@@ -13,6 +13,16 @@ from eagle_node.cli.parser import API_VARIABLE, DEFAULT_API, TOKEN_VARIABLE
 
 def api_client(arguments: argparse.Namespace) -> ApiClient:
     """A client of the node at ``--api``, with the token in ``--api-token-file`` if there is one."""
-    url = arguments.api or os.environ.get(API_VARIABLE) or DEFAULT_API
+    path = token_file(arguments)
+    return ApiClient(api_url(arguments), token=read_token(path) if path else None)
+
+
+def api_url(arguments: argparse.Namespace) -> str:
+    """Where the node's control API is."""
+    return str(arguments.api or os.environ.get(API_VARIABLE) or DEFAULT_API)
+
+
+def token_file(arguments: argparse.Namespace) -> Path | None:
+    """Where the API's secret is; None: it asks for none."""
     path = arguments.api_token_file or os.environ.get(TOKEN_VARIABLE)
-    return ApiClient(url, token=read_token(Path(path)) if path else None)
+    return Path(path) if path else None

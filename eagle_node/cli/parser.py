@@ -20,6 +20,7 @@ TOKEN_VARIABLE = OPTIONS["api-token-file"].variable
 PROXY_VARIABLE = "EAGLE_NODE_PROXY"
 DEFAULT_PROXY = "http://127.0.0.1:43002"
 DEFAULT_API = "http://127.0.0.1:43003"
+DEFAULT_WEB = "127.0.0.1:43080"
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,6 +79,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
         for name, text in (
             ("run", texts.RUN),
             ("status", texts.STATUS),
+            ("tui", texts.TUI),
             ("demo", texts.DEMO),
             ("get", texts.GET),
             ("preheat", texts.PREHEAT),
@@ -92,6 +94,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     }
     _fill_run(commands["run"])
     _fill_status(commands["status"])
+    _fill_tui(commands["tui"])
     _fill_demo(commands["demo"])
     _fill_get(commands["get"])
     _fill_preheat(commands["preheat"])
@@ -151,7 +154,16 @@ def _fill_doctor(parser: Parser) -> None:
 
 
 def _fill_status(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="print the document of /v1/status")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the document of /v1/status")
+    form.add_argument(
+        "--watch",
+        nargs="?",
+        type=_period,
+        const=1.0,
+        metavar="SECONDS",
+        help="show it again and again until Ctrl-C (default: every second)",
+    )
     add_api_options(parser)
 
 
@@ -190,6 +202,28 @@ def _fill_get(parser: Parser) -> None:
         help=f"the node's proxy (also {PROXY_VARIABLE}; default: {DEFAULT_PROXY})",
     )
     add_api_options(parser)
+
+
+def _fill_tui(parser: Parser) -> None:
+    parser.add_argument(
+        "--web",
+        nargs="?",
+        const=DEFAULT_WEB,
+        metavar="HOST:PORT",
+        help=f"serve it to browsers there and print the address (default: {DEFAULT_WEB})",
+    )
+    parser.add_argument("--light", action="store_true", help="dark on light; key t changes it")
+    add_api_options(parser)
+
+
+def _period(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a period; write 0.1 to 3600 seconds")
+    return seconds
 
 
 def _fill_preheat(parser: Parser) -> None:

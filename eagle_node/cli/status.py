@@ -1,104 +1,74 @@
-"""``eagle-node status``: one screen about a running node."""
+"""``eagle-node status``: is the node working, and what did it save?"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from datetime import datetime
+from time import monotonic
 
+from eagle_node.api.client import ApiClient
 from eagle_node.api.codec import to_json
 from eagle_node.api.schema import Readiness, Status
-from eagle_node.base.sizes import format_size
+from eagle_node.base.errors import Unavailable
 from eagle_node.cli.exits import Exit
 from eagle_node.cli.node_api import api_client
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def show_status(arguments: argparse.Namespace) -> int:
     """Print what the node at ``--api`` tells; raises `Unavailable` when none answers."""
-    status, readiness = asyncio.run(_ask(arguments))
+    client = api_client(arguments)
+    if arguments.watch is not None:
+        asyncio.run(_watch(client, arguments.watch))
+        return Exit.OK
+    status, readiness = asyncio.run(_ask_once(client))
     if arguments.json:
         print(json.dumps(to_json(status), indent=2))
         return Exit.OK
     from rich.console import Console
 
+    from eagle_node.cli.status_screen import screen
+
     console = Console(highlight=False)
-    console.print(_screen(status, readiness))
-    if len(status.cluster.members) > 1:
-        console.print(_members(status))
+    console.print(screen(status, readiness, width=console.width, members=MEMBERS_SHOWN))
     return Exit.OK
 
 
-async def _ask(arguments: argparse.Namespace) -> tuple[Status, Readiness]:
-    async with api_client(arguments) as api:
-        return await api.status(), await api.ready()
+MEMBERS_SHOWN = 20
+"""Rows of the members' table: what a screen has room for."""
 
 
-def _screen(status: Status, readiness: Readiness) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
-    for label, value in _lines(status, readiness):
-        table.add_row(label, escape(value))
-    return table
+async def _ask_once(client: ApiClient) -> tuple[Status, Readiness]:
+    async with client as api:
+        return await _ask(api)
 
 
-def _lines(status: Status, readiness: Readiness) -> list[tuple[str, str]]:
-    node, traffic, cache = status.node, status.traffic, status.cache
-    served = traffic.served_from
-    limit = format_size(cache.limit_bytes) if cache.limit_bytes else "no limit"
-    troubles = [
-        (f"registry {each.registry}", f"{each.reason}; in trouble for {_duration(each.for_s)}")
-        for each in status.registries.troubles
-    ]
-    return [
-        ("node", f"{node.id} at {node.address}, version {node.version}"),
-        ("state", "ready" if readiness.ready else f"not ready: {'; '.join(readiness.reasons)}"),
-        ("up for", _duration(node.uptime_s)),
-        ("roles", ", ".join(node.roles)),
-        ("zone", node.zone or "-"),
-        ("cluster", f"{status.cluster.name}, roles {_who_decides(status)}"),
-        ("cache", f"{format_size(cache.used_bytes)} of {limit}, {cache.blobs} blobs"),
-        ("from registries", format_size(traffic.origin_bytes)),
-        ("from nodes", format_size(traffic.peer_download_bytes)),
-        ("to nodes", format_size(traffic.peer_upload_bytes)),
-        (
-            "to clients",
-            f"{format_size(traffic.served_bytes)}: {format_size(served.local)} from the cache, "
-            f"{format_size(served.swarm)} from nodes, {format_size(served.origin)} from registries",
-        ),
-        *troubles,
-    ]
+async def _ask(api: ApiClient) -> tuple[Status, Readiness]:
+    return await api.status(), await api.ready()
 
 
-def _members(status: Status) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
+async def _watch(client: ApiClient, period_s: float) -> None:
+    """Show it every ``period_s`` seconds; a node that goes away after the first is waited for."""
+    from rich.console import Console
+    from rich.live import Live
 
-    table = Table("member", "address", "state", "roles", "zone")
-    for member in status.cluster.members:
-        roles = ", ".join(member.roles)
-        cells = (member.id, member.address, member.state, roles, member.zone or "-")
-        table.add_row(*map(escape, cells))
-    return table
+    from eagle_node.cli.status_screen import lost, screen
 
-
-def _who_decides(status: Status) -> str:
-    if status.cluster.leader is None:
-        return "pinned by flags"
-    return f"given by {status.cluster.leader} (term {status.cluster.term})"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{count} {unit}" for count, unit in parts if count]
-    return " ".join(shown[:2]) or "0 s"
+    console = Console(highlight=False)
+    rows = max(0, console.height - 14)
+    async with client as api:
+        status, readiness = await _ask(api)
+        answered_at, lost_since = monotonic(), ""
+        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            while True:
+                shown = screen(status, readiness, width=console.width, members=rows)
+                if lost_since:
+                    shown = lost(shown, since=lost_since, age_s=monotonic() - answered_at)
+                live.update(shown, refresh=True)
+                await asyncio.sleep(period_s)
+                try:
+                    status, readiness = await _ask(api)
+                    answered_at, lost_since = monotonic(), ""
+                except Unavailable:
+                    lost_since = lost_since or datetime.now().astimezone().strftime("%H:%M:%S")

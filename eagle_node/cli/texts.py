@@ -41,7 +41,8 @@ examples:
                          the same on each host: they find each other, and elect
   eagle-node run --seeder 10.0.0.1 --tracker http://10.0.0.1:6969
                          a node that uses the one at 10.0.0.1
-  eagle-node status      what the node on this host does
+  eagle-node status      what the node on this host does, and what it saves
+  eagle-node tui         the same and more, live
   eagle-node preheat ghcr.io/team/app:1.2
                          the image to all nodes, before anybody pulls it
 
@@ -73,8 +74,25 @@ examples:
 )
 
 STATUS = Text(
-    summary="show what a running node does",
-    description="Show what a running node does: its roles, traffic, cache and cluster.\n",
+    summary="show whether a running node works, and what it saves",
+    description="""\
+Show whether a running node works and what it saves: where the bytes that clients got came from,
+when one was last served, its cache, roles and cluster.
+""",
+)
+
+TUI = Text(
+    summary="watch and steer a running node on a full screen",
+    description="""\
+Watch a running node and its cluster live: savings, throughput, members, transfers, blobs, preheat
+jobs, events and settings. Keys: 1 to 7 for the pages, ? for the others.
+""",
+    epilog=f"""\
+in a browser:
+  eagle-node tui --web prints an address with a secret; whoever opens it can steer the node. From
+  another machine: ssh -L 43080:127.0.0.1:43080 HOST eagle-node tui --web
+
+{EXIT_CODES}""",
 )
 
 GET = Text(

@@ -297,10 +297,10 @@ SETTINGS = (
         changeable=True,
         help="bytes/s from other hosts; 0: none",
     ),
+    Setting(key="cache-size", value="20GiB", scope="node", changeable=True, help="limit for blobs"),
     Setting(
-        key="cache-size", value="20GiB", scope="node", changeable=True, help="limit for blobs"
+        key="log-level", value="info", scope="node", changeable=True, help="least severe lines"
     ),
-    Setting(key="log-level", value="info", scope="node", changeable=True, help="least severe lines"),
     Setting(key="seeders", value="2", scope="cluster", changeable=True, help="how many nodes seed"),
     Setting(
         key="trackers", value="1", scope="cluster", changeable=False, help="how many nodes track"
@@ -365,20 +365,21 @@ def events(fleet: Fleet) -> list[Event]:
     """What has happened of late; the log fills in ids, and times unless it is told them."""
     row = fleet.transfers_now[0] if fleet.transfers_now else None
     digest = row.digest if row is not None else ""
-    told = [
+    return [
         _event("member-joined", "us-1-web-0011", "us-1-web-0011 has joined at 10.2.0.12"),
         _event("leader-changed", "eu-1-web-0000", "eu-1-web-0000 leads in term 7"),
         _event("lease-moved", "vip", "vip moves to eu-1-web-0003, epoch 5"),
         _event("transfer-started", digest, f"fetching {IMAGES[0]}"),
         _event("blob-added", digest, f"{IMAGES[4]} is whole: 48.1 MiB"),
         _event("member-suspect", "eu-2-web-0007", "eu-2-web-0007 does not answer"),
-        _log("warning", "swarm.session", "parent 10.1.0.5 sends nothing: taking the next one", "r1f3"),
+        _log(
+            "warning", "swarm.session", "parent 10.1.0.5 sends nothing: taking the next one", "r1f3"
+        ),
         _log("info", "proxy.mirror", "GET /v2/library/nginx/manifests/1.27 200", "r1f4"),
         _log("error", "registry.upstream", "ghcr.io answered 503 three times", "r1f5"),
         _log("debug", "tracker.service", "announce of 10.2.0.12", ""),
         _event("setting-changed", "upload-limit", "upload-limit is 50MB"),
     ]
-    return told
 
 
 def _event(kind: str, subject: str, text: str) -> Event:

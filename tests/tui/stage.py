@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from eagle_tui.app import Dashboard
+from eagle_tui.world import Link
 from textual.pilot import Pilot
 
 from eagle_node.api.client import ApiClient
 from eagle_node.api.event_log import EventLog
 from eagle_node.api.handlers import build_api
 from eagle_node.metrics.instruments import Metrics
-from eagle_tui.app import Dashboard
-from eagle_tui.world import Link
 from tests.tui.fleet import Fleet, events
 
 PATIENCE_S = 30.0
@@ -82,7 +82,7 @@ class Stage:
         """Wait until the dashboard has come to know something, and shows it."""
         async with asyncio.timeout(PATIENCE_S):
             while not is_so():
-                await asyncio.sleep(0.01)
+                await self.pilot.pause(0.01)
         await self.shown()
 
     async def shown(self) -> None:

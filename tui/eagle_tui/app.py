@@ -57,7 +57,10 @@ class Dashboard(App[None]):
     TITLE = "eagle-node"
     CSS = CSS
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Commands}
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (120, "-wide"),
+    ]
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (40, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", key_display="?"),
@@ -162,7 +165,9 @@ class Dashboard(App[None]):
         for binding in self.page.BINDINGS:
             if isinstance(binding, Binding) and binding.show:
                 run = getattr(self.page, f"action_{binding.action}")
-                found.append((f"{self.page.TITLE}: {binding.description}", f"key {binding.key}", run))
+                found.append(
+                    (f"{self.page.TITLE}: {binding.description}", f"key {binding.key}", run)
+                )
         return [
             *found,
             ("Light or dark", "key t", self.action_toggle_theme),

@@ -81,10 +81,12 @@ def fit(of: Line, cells: int, *, right: bool = False) -> Line:
 
 def spread(left: Line, right: Line, cells: int) -> Line:
     """``left`` and ``right`` at the ends of ``cells`` cells; ``left`` is cut where they meet."""
-    room = cells - width(right)
+    if not right:
+        return fit(left, cells)
+    room = cells - width(right) - 1
     if room <= 0:
         return fit(right, cells)
-    return (*fit(left, room), *right)
+    return (*fit(left, room), (" ", Tone.TEXT), *right)
 
 
 def middle(text: str, cells: int) -> str:

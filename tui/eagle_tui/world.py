@@ -132,7 +132,9 @@ class World:
             self.blobs = replace(self.blobs, blobs=rows, total=total)
 
 
-def _with(rows: Sequence[R], row: R, key: Callable[[R], object], gone: bool = False) -> tuple[R, ...]:
+def _with(
+    rows: Sequence[R], row: R, key: Callable[[R], object], gone: bool = False
+) -> tuple[R, ...]:
     """``rows`` with ``row`` instead of the one of its key, or at the end; or without it."""
     mine = key(row)
     if gone:

@@ -26,10 +26,10 @@ class BlobsPage(SearchPage):
     DOCUMENTS: ClassVar[tuple[str, ...]] = ("blobs",)
     PLACEHOLDER: ClassVar[str] = "search: part of an image's name or of a digest"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pin", "Pin, unpin"),
+        Binding("p", "pin", "Pin"),
         Binding("e", "evict", "Evict"),
         Binding("v", "verify", "Verify"),
-        Binding("y", "copy", "Copy the digest"),
+        Binding("y", "copy", "Copy digest"),
     ]
 
     def compose(self) -> ComposeResult:

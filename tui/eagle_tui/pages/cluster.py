@@ -31,7 +31,7 @@ class ClusterPage(SearchPage):
             yield Grid[Member](
                 (),
                 key=lambda member: member.id,
-                order=Order(column="state", down=True),
+                order=Order(column="state"),
                 nothing="no member is like that",
                 title="members",
                 id="members",

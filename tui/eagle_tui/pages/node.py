@@ -39,8 +39,12 @@ class NodePage(Page, can_focus=True):
 
     def show(self, world: World, now: float) -> None:
         """Show what is known."""
-        self.query_one("#in").border_title = node.title_in(world, now)
-        self.query_one("#out").border_title = node.title_out(world, now)
+        for name, (rate, peak) in (
+            ("in", node.rates_in(world, now)),
+            ("out", node.rates_out(world, now)),
+        ):
+            chart = self.query_one(f"#{name}")
+            chart.border_title, chart.border_subtitle = f"{name}  {rate}", peak
         for canvas in self.query(Canvas):
             canvas.show_again()
 

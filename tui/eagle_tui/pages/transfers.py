@@ -23,7 +23,7 @@ class TransfersPage(SearchPage):
     TITLE: ClassVar[str] = "Transfers"
     DOCUMENTS: ClassVar[tuple[str, ...]] = ("transfers",)
     PLACEHOLDER: ClassVar[str] = "search: part of an image's name or of a digest"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy", "Copy the digest")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy", "Copy digest")]
 
     def compose(self) -> ComposeResult:
         """All of them, then one."""

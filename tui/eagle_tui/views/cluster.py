@@ -19,6 +19,8 @@ STATES = {
 }
 """Glyph and tone of a member's state."""
 _ORDER = tuple(STATES)
+_TROUBLE = {"dead": 0, "suspect": 1, "alive": 2, "left": 3}
+"""What a person wants to see first, by state."""
 _LEASED = ("seeder", "tracker")
 """Roles that are given to some nodes."""
 
@@ -121,7 +123,7 @@ def columns(world: World, now: float) -> list[Column[Member]]:
             title="state",
             cells=9,
             cell=_state,
-            sort=lambda m: (-_ORDER.index(m.state) if m.state in STATES else -9, m.id),
+            sort=lambda m: (_TROUBLE.get(m.state, 0), m.id),
         ),
         Column(
             name="node",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from eagle_tui.formats import ago, count, span
 from eagle_tui.paint import EMPTY, Line, Tone, join, line, middle, spread
 from eagle_tui.world import Link, World
@@ -41,7 +43,8 @@ def banner(world: World, now: float) -> Line:
             )
         case Link.CONNECTING | Link.LIVE:
             return EMPTY
-    return EMPTY
+        case unknown:
+            assert_never(unknown)
 
 
 def _link(world: World, now: float, cells: int) -> Line:

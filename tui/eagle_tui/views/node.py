@@ -56,18 +56,18 @@ def chart_out(world: World, cells: int, rows: int) -> Sequence[Line]:
     return _chart(values, tones, cells, rows)
 
 
-def title_in(world: World, now: float) -> str:
-    """``in  12.3 MiB/s · peak 40.0 MiB/s``; a dash for the rate when it is old."""
-    if (history := world.history) is None or not history.from_origin:
-        return "in"
-    return _title("in", _sums(history.from_origin, history.from_peers), world.is_fresh(now))
+def rates_in(world: World, now: float) -> tuple[str, str]:
+    """What arrives now and at the most: ``12.3 MiB/s``, ``peak 40.0 MiB/s``; old is a dash."""
+    if (history := world.history) is None:
+        return DASH, ""
+    return _rates(_sums(history.from_origin, history.from_peers), world.is_fresh(now))
 
 
-def title_out(world: World, now: float) -> str:
+def rates_out(world: World, now: float) -> tuple[str, str]:
     """The same of what leaves."""
-    if (history := world.history) is None or not history.served:
-        return "out"
-    return _title("out", _sums(history.served, history.to_peers), world.is_fresh(now))
+    if (history := world.history) is None:
+        return DASH, ""
+    return _rates(_sums(history.served, history.to_peers), world.is_fresh(now))
 
 
 def cache(world: World, cells: int) -> Sequence[Line]:
@@ -93,7 +93,7 @@ def facts(world: World, now: float, cells: int) -> Sequence[Line]:
         return ()
     node = status.node
     place = "/".join(part for part in (node.zone, node.rack) if part) or "no zone"
-    up = span((node.uptime_s + (world.age(now) or 0.0)))
+    up = span(node.uptime_s + (world.age(now) or 0.0))
     lines = [
         spread(_state(world), line(("up ", Tone.MUTED), up), cells),
         spread(
@@ -101,7 +101,7 @@ def facts(world: World, now: float, cells: int) -> Sequence[Line]:
             line((f"{place}  {node.version}", Tone.MUTED)),
             cells,
         ),
-        spread(_totals(status), _limits(world), cells),
+        spread(_totals(status, short=cells < 58), _limits(world), cells),
     ]
     if world.readiness is not None and not world.readiness.ready:
         lines.insert(1, line((f"  {'; '.join(world.readiness.reasons)}", Tone.WARN)))
@@ -133,7 +133,9 @@ def _parts(served: ServedFrom) -> list[tuple[int, Tone, str]]:
 
 
 def _legend(served: ServedFrom, *, short: bool) -> list[Line]:
-    names = ("cache", "nodes", "registry") if short else ("from the cache", "from nodes", "registry")
+    names = (
+        ("cache", "nodes", "registry") if short else ("from the cache", "from nodes", "registry")
+    )
     return [
         line((glyph + " ", tone), (size(amount), Tone.TEXT), (" " + name, Tone.MUTED))
         for (amount, tone, glyph), name in zip(_parts(served), names, strict=True)
@@ -149,10 +151,10 @@ def _sums(one: Sequence[int], other: Sequence[int]) -> list[int]:
     return [a + b for a, b in zip(one, other, strict=True)]
 
 
-def _title(name: str, rates: list[int], fresh: bool) -> str:
-    current, peak = rates[-1], max(rates)
-    shown = (rate(current) if current else "0 B/s") if fresh else DASH
-    return f"{name}  {shown}" + (f"  ·  peak {rate(peak)}" if peak else "")
+def _rates(values: list[int], fresh: bool) -> tuple[str, str]:
+    current, peak = values[-1] if values else 0, max(values, default=0)
+    told = (rate(current) if current else "0 B/s") if fresh else DASH
+    return told, f"peak {rate(peak)}" if peak else ""
 
 
 def _state(world: World) -> Line:
@@ -163,16 +165,16 @@ def _state(world: World) -> Line:
     return line(("▲ not ready", Tone.WARN))
 
 
-def _totals(status: Status) -> Line:
+def _totals(status: Status, *, short: bool) -> Line:
     traffic = status.traffic
-    return line(
+    nodes = line(
         ("↓ ", Tone.SWARM),
         size(traffic.peer_download_bytes),
         ("  ↑ ", Tone.SWARM),
         size(traffic.peer_upload_bytes),
-        ("  registry ", Tone.ORIGIN),
-        size(traffic.origin_bytes),
     )
+    origin = line(("registry ", Tone.ORIGIN), size(traffic.origin_bytes))
+    return nodes if short else join((nodes, origin))
 
 
 def _limits(world: World) -> Line:

@@ -66,7 +66,9 @@ def columns() -> list[Column[PreheatJob]]:
             title="size",
             cells=10,
             right=True,
-            cell=lambda job, _: line((size(job.size_bytes) if job.size_bytes else DASH, Tone.MUTED)),
+            cell=lambda job, _: line(
+                (size(job.size_bytes) if job.size_bytes else DASH, Tone.MUTED)
+            ),
             sort=lambda job: job.size_bytes,
             drop=2,
         ),

@@ -147,16 +147,13 @@ def tree(row: TransferRow | None, world: World, now: float, cells: int, rows: in
     right = right or [line(("no other node yet", Tone.MUTED))]
     left, right = _cut(left, rows, side), _cut(right, rows, side)
     name = world.status.node.id if world.status is not None else "this node"
-    middle_cells = max(10, cells - 2 * side - 10)
-    here = join(
-        (
-            line((middle(name, max(6, middle_cells - 6)), Tone.STRONG)),
-            line((percent(share(row)), tone_of(row))),
-        ),
-        gap=" ",
+    room = max(10, cells - 2 * side - 10)
+    here = line(
+        (middle(name, max(6, room - 7)), Tone.STRONG),
+        (f" {percent(share(row))} ", tone_of(row)),
     )
     return [
-        _tree_row(left, right, y, fit(EMPTY if y else here, middle_cells), side)
+        _tree_row(left, right, y, here if y == 0 else fit(EMPTY, width(here)), side)
         for y in range(max(len(left), len(right)))
     ]
 

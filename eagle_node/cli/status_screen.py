@@ -1,0 +1,157 @@
+"""The screen of ``eagle-node status``."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from eagle_node.api.schema import Readiness, ServedFrom, Status
+from eagle_node.base.sizes import format_size
+
+_PARTS = (("local", "█", "#009e73"), ("swarm", "▓", "#56b4e9"), ("origin", "▒", "#e69f00"))
+"""Of the bar: field of `ServedFrom`, pattern, colour (Okabe and Ito's, for the colour-blind)."""
+_NAMES = {"local": "from the cache", "swarm": "from nodes", "origin": "from registries"}
+_STATES = {"alive": "green", "suspect": "yellow", "dead": "red"}
+
+
+def screen(status: Status, readiness: Readiness, *, width: int, members: int) -> RenderableType:
+    """One screen: the answers first, then the facts, then at most ``members`` members."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for label, value in _answers(status, readiness, width):
+        table.add_row(label, value)
+    for label, told in _facts(status):
+        table.add_row(label, escape(told))
+    if len(status.cluster.members) < 2 or not members:
+        return table
+    return Group(table, Text(), _members(status, members))
+
+
+def lost(shown: RenderableType, *, since: str, age_s: float) -> RenderableType:
+    """``shown`` under a line that says how old it is."""
+    told = f"✖ not reachable since {since}: what you see is {duration(age_s)} old"
+    return Group(Text(told, style="bold red"), Text(), shown)
+
+
+def duration(seconds: float) -> str:
+    """The two largest units."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    shown = [f"{count} {unit}" for count, unit in parts if count]
+    return " ".join(shown[:2]) or "0 s"
+
+
+def hit_rate(served: ServedFrom) -> float | None:
+    """Part of the bytes served that no registry sent for it; None: nothing was served."""
+    total = served.local + served.swarm + served.origin
+    return (served.local + served.swarm) / total if total else None
+
+
+def _answers(status: Status, readiness: Readiness, width: int) -> list[tuple[str, Text]]:
+    """Is it working, and what did it save?"""
+    if readiness.ready:
+        state = Text("● ready", style="green")
+    else:
+        state = Text(f"▲ not ready: {'; '.join(readiness.reasons)}", style="yellow")
+    state.append(f", up for {duration(status.node.uptime_s)}", style="default")
+    served = status.traffic.served_from
+    rate = hit_rate(served)
+    if rate is None:
+        hint = "nothing yet: no client has pulled through this node"
+        return [("works", state), ("saved", Text(hint))]
+    saved = Text(_percent(rate), style="bold")
+    saved.append(
+        f" hit rate: {format_size(served.local + served.swarm)} of "
+        f"{format_size(status.traffic.served_bytes)} came without the registry",
+        style="not bold",
+    )
+    rows = [("works", state), ("saved", saved), ("", _bar(served, max(20, min(64, width - 20))))]
+    rows.append(("", _legend(served)))
+    if status.traffic.last_served_s is not None:
+        last = Text(f"a client was served {duration(status.traffic.last_served_s)} ago")
+        rows.append(("last success", last))
+    return rows
+
+
+def _percent(part: float) -> str:
+    """100 % and 0 % are told of the very ends only."""
+    if 0 < part < 1:
+        return f"{min(99, max(1, round(part * 100)))} %"
+    return f"{round(part * 100)} %"
+
+
+def _bar(served: ServedFrom, cells: int) -> Text:
+    amounts = [getattr(served, name) for name, _, _ in _PARTS]
+    total = sum(amounts)
+    shares = [max(1, round(amount / total * cells)) if amount else 0 for amount in amounts]
+    shares[shares.index(max(shares))] += cells - sum(shares)
+    bar = Text()
+    for (_, glyph, colour), share in zip(_PARTS, shares, strict=True):
+        bar.append(glyph * share, style=colour)
+    return bar
+
+
+def _legend(served: ServedFrom) -> Text:
+    legend = Text()
+    for name, glyph, colour in _PARTS:
+        legend.append(f"{'   ' if legend else ''}{glyph} ", style=colour)
+        legend.append(f"{format_size(getattr(served, name))} {_NAMES[name]}")
+    return legend
+
+
+def _facts(status: Status) -> list[tuple[str, str]]:
+    node, traffic, cache = status.node, status.traffic, status.cache
+    limit = f" of {format_size(cache.limit_bytes)}" if cache.limit_bytes else ", no limit"
+    place = "/".join(part for part in (node.zone, node.rack) if part)
+    return [
+        (
+            "received",
+            f"{format_size(traffic.origin_bytes)} from registries, "
+            f"{format_size(traffic.peer_download_bytes)} from nodes",
+        ),
+        ("sent", f"{format_size(traffic.peer_upload_bytes)} to nodes"),
+        ("cache", f"{format_size(cache.used_bytes)}{limit}, {cache.blobs} blobs"),
+        ("node", f"{node.id} at {node.address}{f' in {place}' if place else ''}"),
+        ("roles", f"{', '.join(node.roles)}; version {node.version}"),
+        ("cluster", f"{status.cluster.name}: {_health(status)}; {_who_decides(status)}"),
+    ]
+
+
+def _health(status: Status) -> str:
+    states = Counter(member.state for member in status.cluster.members)
+    return ", ".join(f"{many:,} {state}" for state, many in states.most_common())
+
+
+def _who_decides(status: Status) -> str:
+    cluster = status.cluster
+    if cluster.leader is None:
+        return "roles are pinned by flags" if not cluster.term else "no leader at this moment"
+    return f"{cluster.leader} leads in term {cluster.term}"
+
+
+def _members(status: Status, most: int) -> Table:
+    """Those in trouble first; the rest is counted."""
+    table = Table("member", "address", "state", "roles", "zone", box=None, pad_edge=False)
+    members = sorted(status.cluster.members, key=lambda member: member.state == "alive")
+    shown = members if len(members) <= most else members[: most - 1]
+    for member in shown:
+        state = Text(member.state, style=_STATES.get(member.state, ""))
+        mark = " ★" if member.id == status.cluster.leader else ""
+        table.add_row(
+            escape(member.id + mark),
+            escape(member.address),
+            state,
+            escape(", ".join(member.roles)),
+            escape(member.zone or "-"),
+        )
+    if len(shown) < len(members):
+        rest = len(members) - len(shown)
+        table.add_row(f"and {rest:,} more: eagle-node tui shows them")
+    return table

@@ -1,0 +1,90 @@
+"""The dashboard in browsers: each page is a process of its own behind a WebSocket.
+
+Whoever opens the page can do what the dashboard can. So it asks for the token in the address that
+is printed, once, and keeps it in a cookie. Requests for other host names are refused (DNS
+rebinding), and WebSockets from pages of other sites (cross-site WebSocket hijacking).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import shlex
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+from textual_serve.server import Server
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_TOKEN_BYTES = 24
+
+
+async def serve(
+    command: Sequence[str], *, listener: socket.socket, host: str, tell: Callable[[str], None]
+) -> None:
+    """Serve ``command``, a dashboard, at ``listener`` until cancelled.
+
+    ``host`` is what browsers call this machine. ``tell`` gets the address to open, with its token.
+    """
+    port = listener.getsockname()[1]
+    name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    app = build_app(command, name=name, token=token)
+    runner = web.AppRunner(app, shutdown_timeout=1.0, access_log=None)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        tell(f"http://{name}/?token={token}")
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+def build_app(command: Sequence[str], *, name: str, token: str) -> web.Application:
+    """The application that serves ``command`` as ``name`` (host and port) to those with ``token``.
+
+    The page and the process behind it are textual-serve's; the guard is ours.
+    """
+    server = Server(shlex.join(command), title="eagle-node", public_url=f"http://{name}")
+    app = web.Application(middlewares=[_guard(name, token)])
+    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(server.templates_path))
+    app.add_routes(
+        [
+            web.get("/", server.handle_index, name="index"),
+            web.get("/ws", server.handle_websocket, name="websocket"),
+            web.static("/static", server.statics_path, name="static"),
+        ]
+    )
+    return app
+
+
+def _guard(
+    name: str, token: str
+) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    cookie = f"eagle-node-{name.rpartition(':')[2]}"
+    """Cookies are shared by the ports of a host."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.host != name:
+            raise web.HTTPForbidden(text=f"this is {name}, not {request.host}\n")
+        if request.headers.get("Origin", f"http://{name}") != f"http://{name}":
+            raise web.HTTPForbidden(text="pages of other sites are refused\n")
+        if _is(request.cookies.get(cookie, ""), token):
+            return await handler(request)
+        if request.path == "/" and _is(request.query.get("token", ""), token):
+            answer = web.HTTPSeeOther("/")
+            answer.set_cookie(cookie, token, httponly=True, samesite="Strict", path="/")
+            raise answer
+        raise web.HTTPForbidden(text="open the address that eagle-node tui --web has printed\n")
+
+    return check
+
+
+def _is(told: str, token: str) -> bool:
+    return hmac.compare_digest(told.encode(), token.encode())
