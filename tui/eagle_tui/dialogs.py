@@ -56,8 +56,8 @@ class Confirm(ModalScreen[bool]):
         self.focus_next()
 
 
-class Ask(ModalScreen[tuple[str, ...] | None]):
-    """Asks for some lines of text; None when it is left."""
+class Ask(ModalScreen[tuple[str, ...]]):
+    """Asks for some lines of text; an empty answer when it is left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave")]
 
@@ -97,11 +97,11 @@ class Ask(ModalScreen[tuple[str, ...] | None]):
         if event.button.id == "yes":
             self._end()
         else:
-            self.dismiss(None)
+            self.dismiss(())
 
     def action_leave(self) -> None:
         """Change nothing."""
-        self.dismiss(None)
+        self.dismiss(())
 
     def _end(self) -> None:
         self.dismiss(tuple(field.value.strip() for field in self.query(Input)))

@@ -80,7 +80,7 @@ PALETTES = {
         tones={
             Tone.TEXT: "#cfd8e3",
             Tone.STRONG: "#ffffff",
-            Tone.MUTED: "#8795a6",
+            Tone.MUTED: "#94a2b3",
             Tone.FAINT: "#33404e",
             Tone.ACCENT: "#56b4e9",
             Tone.GOOD: "#14b88a",

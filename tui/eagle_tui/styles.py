@@ -1,12 +1,13 @@
 """The style sheet. A string, so that every kind of package has it."""
 
 CSS = """
-Screen { background: $background; color: $foreground; layers: base; }
+Screen { background: $background; color: $foreground; }
 #top { height: 1; background: $panel; }
 #pages-line { height: 1; background: $surface; }
 #banner { height: 1; background: $panel; display: none; }
 #banner.-shown { display: block; }
 Footer { background: $panel; }
+Footer FooterKey.-command-palette { border-left: vkey $rule; }
 
 ContentSwitcher { height: 1fr; }
 Page { height: 1fr; padding: 0; background: $background; }

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from textual_serve.server import Server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -63,9 +64,7 @@ def build_app(command: Sequence[str], *, name: str, token: str) -> web.Applicati
     return app
 
 
-def _guard(
-    name: str, token: str
-) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _guard(name: str, token: str) -> Middleware:
     cookie = f"eagle-node-{name.rpartition(':')[2]}"
     """Cookies are shared by the ports of a host."""
 
