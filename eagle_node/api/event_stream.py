@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 from aiohttp import hdrs, web
 
@@ -24,7 +25,8 @@ async def stream_events(request: web.Request, events: EventLog) -> web.StreamRes
     response = web.StreamResponse(
         headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, hdrs.CACHE_CONTROL: "no-cache"}
     )
-    with events.subscribed(after=after, replay=replay) as subscription:
+    subscribed = events.subscribed(after=after, replay=replay)
+    with suppress(ConnectionResetError), subscribed as subscription:  # the listener went away
         await response.prepare(request)
         await response.write(BEAT)
         while not subscription.ended:

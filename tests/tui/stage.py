@@ -93,9 +93,15 @@ class Stage:
 
     async def page(self, key: str) -> None:
         """Go to a page, and wait until the node has been asked for what it shows."""
-        answered = self.app.feed.turns
         await self.pilot.press(key)
-        await self.until(lambda: self.app.feed.turns > answered + 1)
+        await self.asked()
+
+    async def asked(self) -> None:
+        """Wait until the node has been asked anew for what is in sight, twice."""
+        for _ in range(2):
+            before = self.app.feed.turns
+            self.app.feed.hurry()
+            await self.until(lambda before=before: self.app.feed.turns > before)  # type: ignore[misc]
 
     async def press(self, *keys: str) -> None:
         """Press keys and let the screen follow."""
@@ -123,9 +129,10 @@ async def stage(
     try:
         async with ApiClient(server.url) as api:
             app = Dashboard(api, clock=clock, time_of_day=lambda: "09:30:00", light=light)
-            async with app.run_test(size=size) as pilot:
+            async with app.run_test(size=size, notifications=True) as pilot:
                 ready = Stage(app=app, pilot=pilot, server=server, clock=clock)
-                await ready.until(lambda: bool(app.world.events) and app.feed.turns > 1)
+                await ready.until(lambda: bool(app.world.events) and app.feed.turns > 0)
+                await ready.asked()
                 assert app.world.link(clock()) is Link.LIVE
                 yield ready
     finally:

@@ -167,7 +167,7 @@ async def test_the_palette_finds_a_member() -> None:
     async with stage(Fleet(members=200)) as ready:
         await ready.pilot.press("ctrl+p", *"0123")
         await ready.until(lambda: "member eu-1-web-0123" in ready.text())
-        await ready.press("down", "enter")
+        await ready.press("enter")
         await ready.until(lambda: page(ready) == "cluster" and "eu-1-web-0123" in row_text(ready))
 
 
