@@ -121,6 +121,10 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("node", f"{node.id} at {node.address}{f' in {place}' if place else ''}"),
         ("roles", f"{', '.join(node.roles)}; version {node.version}"),
         ("cluster", f"{status.cluster.name}: {_health(status)}; {_who_decides(status)}"),
+        *(
+            (f"registry {each.registry}", f"{each.reason}; in trouble for {duration(each.for_s)}")
+            for each in status.registries.troubles
+        ),
     ]
 
 
