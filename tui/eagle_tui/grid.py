@@ -185,6 +185,7 @@ class Grid(ScrollView, Generic[T], can_focus=True):
         """Arrange the columns anew."""
         self._widths = arrange(self.columns, self.size.width)
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self._keep_in_sight()
         self._drawn.clear()
         self.refresh()
 
@@ -278,12 +279,18 @@ class Grid(ScrollView, Generic[T], can_focus=True):
         if index == self._cursor:
             return
         old, self._cursor = self._cursor, index
-        top, room = self.scroll_offset.y, self.size.height - 1
-        if index < top:
-            self.scroll_to(y=index, animate=False)
-        elif index >= top + room:
-            self.scroll_to(y=index - room + 1, animate=False)
+        self._keep_in_sight()
         for row in (old, index):
             y = row + 1 - self.scroll_offset.y
             self.refresh(Region(0, y, self.size.width, 1))
         self.post_message(self.Moved(self))
+
+    def _keep_in_sight(self) -> None:
+        """Scroll as little as the cursor's row needs."""
+        top, room = self.scroll_offset.y, self.size.height - 1
+        if room < 1:
+            return
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False)
+        elif self._cursor >= top + room:
+            self.scroll_to(y=self._cursor - room + 1, animate=False)
