@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
@@ -90,10 +91,12 @@ class Dashboard(App[None]):
             api,
             self.world,
             changed=self._mark_changed,
-            wanted=lambda: self.page.DOCUMENTS,
+            wanted=lambda: PAGES[self._in_sight].DOCUMENTS,
             clock=clock,
             time_of_day=time_of_day,
         )
+        self._in_sight = "node"
+        """Of the page in sight."""
         self._changed = True
         self._shown_at = 0.0
         for each in palette.PALETTES.values():
@@ -103,8 +106,7 @@ class Dashboard(App[None]):
     @property
     def page(self) -> Page:
         """The one in sight."""
-        switcher = self.screen_stack[0].query_one(ContentSwitcher)
-        return switcher.query_one(f"#{switcher.current}", Page)
+        return self.screen_stack[0].query_one(f"#{self._in_sight}", Page)
 
     def compose(self) -> ComposeResult:
         """Two lines above the page, one below it."""
@@ -125,13 +127,16 @@ class Dashboard(App[None]):
 
     def show(self) -> None:
         """Show what is known, in all of the frame and the page in sight."""
+        try:
+            base = self.screen_stack[0]
+            base.query_one("#top", Canvas).show_again()
+            told = base.query_one("#banner", Canvas)
+            told.set_class(bool(banner(self.world, self.now())), "-shown")
+            told.show_again()
+            self.page.show(self.world, self.now())
+        except NoMatches:  # widgets are being made or taken away
+            return
         self._changed, self._shown_at = False, self.now()
-        base = self.screen_stack[0]
-        base.query_one("#top", Canvas).show_again()
-        told = base.query_one("#banner", Canvas)
-        told.set_class(bool(banner(self.world, self.now())), "-shown")
-        told.show_again()
-        self.page.show(self.world, self.now())
 
     def work(self, task: Coroutine[Any, Any, None], name: str) -> None:
         """Do ``task``, and tell people of its error."""
@@ -181,6 +186,7 @@ class Dashboard(App[None]):
 
     def action_page(self, name: str) -> None:
         """Show a page."""
+        self._in_sight = name
         self.query_one(ContentSwitcher).current = name
         self.query_one(PagesLine).point_at(list(PAGES).index(name))
         self.feed.hurry()
