@@ -12,7 +12,7 @@ PYTHON ?=
 STAMP := $(VENV)/stamp
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
 TEST_PACKAGES := $(shell sed 's/\#.*//' packaging/apt/test.txt)
-BENCHES := hit rights idle single memory pair lazy gossip failover wave
+BENCHES := hit rights idle single memory pair lazy gossip failover dashboard wave
 FUZZES := gossip leases
 FUZZ_S ?= 60
 WORKERS ?= $(shell echo $$((2 * $$(nproc))))
@@ -50,6 +50,10 @@ check: $(STAMP) ## format, lint, types, import floors
 format: $(STAMP) ## rewrite the sources in the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+.PHONY: screenshots
+screenshots: $(STAMP) ## pictures of the dashboard, SVG and text, into build/screenshots
+	$(BIN)/python -m tests.tui.pictures build/screenshots
 
 .PHONY: bench
 bench: $(STAMP) test-tools ## all benchmarks, one after the other

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from eagle_node.metrics.instruments import Metrics
 
-_KINDS = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
+_KINDS: dict[type, str] = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
 
 
 def rows() -> Iterator[str]:

@@ -81,7 +81,7 @@ async def test_a_blob_is_evicted_once_that_is_confirmed() -> None:
         assert ready.fleet.asked == []
         await ready.press("e", "y")
         await ready.until(lambda: len(grid(ready).rows) == 39)
-        assert [action for _, action in ready.fleet.asked] == ["evict"]  # type: ignore[misc]
+        assert [str(each).count("evict") for each in ready.fleet.asked] == [1]
 
 
 async def test_pinning_shows_at_once_and_a_refusal_is_told() -> None:
