@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from eagle_node.base.ids import NodeId
@@ -41,14 +41,14 @@ def directory_of(
     members: Mapping[NodeId, Member],
     leases: Iterable[LeaseRecord],
     *,
-    stand_ins: Sequence[NodeId],
+    cluster: str,
     claims: bool,
     own: NodeId,
 ) -> Directory:
     """Holders of leases that are members, and members that were told by flags to have the role.
 
     A role that has neither falls to those who say that they have it, if ``claims`` count, the word
-    of ``own`` excepted; else to the first of ``stand_ins`` that can have it.
+    of ``own`` excepted; else to `stand_ins`.
     """
     held = [
         (role_of(lease.name), lease.holder)
@@ -63,7 +63,7 @@ def directory_of(
         named |= {node for node, each in members.items() if role in each.meta.pinned}
         if claims and not named & able:
             named = {n for n in able if n != own and role in members[n].meta.roles}
-        nodes = frozenset(named & able) or frozenset([n for n in stand_ins if n in able][:most])
+        nodes = frozenset(named & able) or stand_ins(cluster, able, most)
         holders[role] = nodes
         asked = set(holders[role])
         if role is Role.TRACKER:
@@ -72,9 +72,9 @@ def directory_of(
     return Directory(holders=holders, addresses=addresses)
 
 
-def stand_ins(cluster: str, members: Iterable[NodeId]) -> list[NodeId]:
-    """The members in an order that is the same for all who see them, and odd to each cluster."""
-    return [NodeId(node) for node in ranked(cluster, members)]
+def stand_ins(cluster: str, able: Iterable[NodeId], most: int) -> frozenset[NodeId]:
+    """Of those who are able at most so many: the same for all who see the same members."""
+    return frozenset(NodeId(node) for node in ranked(cluster, able)[:most])
 
 
 def can_have(member: Member, role: Role) -> bool:

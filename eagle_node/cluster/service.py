@@ -13,7 +13,7 @@ from eagle_node.base.errors import NoSpace, Unavailable
 from eagle_node.base.ids import NodeId
 from eagle_node.cluster.address import follow_lease
 from eagle_node.cluster.describe import candidate_of, describe, seen_vips
-from eagle_node.cluster.directory import NOBODY, Directory, directory_of, stand_ins
+from eagle_node.cluster.directory import NOBODY, Directory, directory_of
 from eagle_node.config.tree import Config, Role
 from eagle_node.consensus.policy import VIP, Candidate, Wanted
 from eagle_node.consensus.service import Consensus, State, uptime
@@ -40,6 +40,8 @@ _GREET_S = 2.0
 """How long those that were found have to answer."""
 _SETTLE_S = 8.0
 """Without a leader by then, the node says that it is ready all the same: it can serve."""
+_GATHER_S = 0.02
+"""Changes of members that come together are taken in together."""
 _RETRY_S = 2.0
 """Until a node whose log cannot be opened tries again."""
 _WANTED = Wanted(counts={"tracker": 3, "seeder": 2, VIP: 1})
@@ -78,6 +80,7 @@ class Cluster:
         self._vip: Vip | None = None
         self._settled = asyncio.Event()
         """Set once the leases are known, or nobody leads for long."""
+        self._look_due: asyncio.TimerHandle | None = None
         self._told_roles: frozenset[Role] = frozenset()
         self._vips: Set[str] = frozenset()
         self._tasks = TaskSet()
@@ -112,6 +115,8 @@ class Cluster:
     async def __aexit__(self, *_: object) -> None:
         """Give the address and the leases back, say farewell, close."""
         await self._stack.aclose()
+        if self._look_due is not None:
+            self._look_due.cancel()
 
     # What is known
 
@@ -268,6 +273,12 @@ class Cluster:
     def _member_changed(self, change: Change) -> None:
         for callback in tuple(self.on_member):
             callback(change)
+        if self._look_due is None:
+            loop = asyncio.get_running_loop()
+            self._look_due = loop.call_later(_GATHER_S, self._members_changed)
+
+    def _members_changed(self) -> None:
+        self._look_due = None
         self._note_candidates()
         self._look()
 
@@ -279,7 +290,7 @@ class Cluster:
             directory_of(
                 members,
                 state.leases if state is not None else (),
-                stand_ins=stand_ins(self._config.node.cluster, members),
+                cluster=self._config.node.cluster,
                 claims=not self._settled.is_set(),
                 own=self._node_id,
             ),

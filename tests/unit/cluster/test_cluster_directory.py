@@ -43,8 +43,8 @@ def leases(**holders: NodeId) -> list[LeaseRecord]:
 def directory(
     some: Mapping[NodeId, Member], held: Iterable[LeaseRecord] = (), *, claims: bool = False
 ) -> Directory:
-    """As node A sees it; stand-ins are taken in the order of ids."""
-    return directory_of(some, held, stand_ins=sorted(some), claims=claims, own=A)
+    """As node A sees it."""
+    return directory_of(some, held, cluster="red", claims=claims, own=A)
 
 
 def test_leases_say_who_is_asked() -> None:
@@ -73,7 +73,8 @@ def test_pinned_roles_need_no_lease() -> None:
 def test_without_any_holder_all_name_the_same_stand_ins() -> None:
     """A role is never without a node while there is one that can have it."""
     found = directory({**ALL, **members(member(A, never=("seeder",)))})
-    assert found.holders == {Role.TRACKER: {A, B, C}, Role.SEEDER: {B, C}}
+    assert found.holders[Role.TRACKER] == stand_ins("red", [A, B, C, D], 3)
+    assert found.holders[Role.SEEDER] == stand_ins("red", [B, C, D], 2)
 
 
 @pytest.mark.parametrize("without", [{"never": ("tracker",)}, {"ports": (("metainfo", 55008),)}])
@@ -88,7 +89,7 @@ def test_a_newcomer_believes_what_others_say() -> None:
     some = members(member(A, roles=("seeder",)), member(B, roles=("seeder", "tracker")), member(C))
     found = directory(some, claims=True)
     assert found.holders == {Role.TRACKER: {B}, Role.SEEDER: {B}}
-    assert directory(some).holders[Role.SEEDER] == {A, B}
+    assert directory(some).holders[Role.SEEDER] == stand_ins("red", [A, B, C], 2)
 
 
 def test_a_newcomer_that_is_alone_asks_itself() -> None:
@@ -112,6 +113,7 @@ def test_nobody_is_known_at_first() -> None:
 def test_stand_ins_are_odd_to_each_cluster() -> None:
     """The same for all who see the same members; another cluster name, another order."""
     nodes = [NodeId(f"{number:032x}") for number in range(20)]
-    assert stand_ins("red", nodes) == stand_ins("red", reversed(nodes))
-    assert sorted(stand_ins("red", nodes)) == nodes
-    assert stand_ins("red", nodes) != stand_ins("blue", nodes)
+    assert stand_ins("red", nodes, 3) == stand_ins("red", reversed(nodes), 3)
+    assert len(stand_ins("red", nodes, 3)) == 3
+    assert stand_ins("red", nodes, 3) < stand_ins("red", nodes, 4)
+    assert stand_ins("red", nodes, 3) != stand_ins("blue", nodes, 3)
