@@ -1,4 +1,4 @@
-"""The order of tests: quick ones first, but for tests that run side by side."""
+"""The order of tests, and what Hypothesis makes of a busy machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # how long an example takes says how busy the machine is
 
 ORDER = ("unit", "property", "sim", "tui", "integration")
 """Directories of tests, from instant to slow."""

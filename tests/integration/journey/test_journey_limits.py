@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.images import Image, files_image, push
 from tests.support.netns import Network, network
 from tests.support.node import Node, eagle_node
@@ -17,14 +19,15 @@ from tests.support.origin import NAME
 from tests.support.pulls import REPOSITORY, pull_blob
 from tests.support.registry import docker_registry
 
+pytestmark = pytest.mark.alone
 MIB = 1 << 20
 LIMIT = 4_000_000
 """Bytes/s."""
-SECONDS = 10.0
+SECONDS = 6.0
 LEAST, MOST = 0.85, 1.05
 """Of the limit, on average. libtorrent counts the headers of packets of 1500 bytes to its limit; on
 these links, which carry packets of 64 KiB, the same payload has hardly any."""
-SIZE = 28_000_000
+SIZE = 18_000_000
 """Of each of two blobs: more than the limit lets through in time."""
 
 

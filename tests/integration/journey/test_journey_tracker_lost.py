@@ -30,7 +30,7 @@ async def test_a_pull_needs_no_tracker(tmp_path: Path) -> None:
                 pulled = await pull_blob(child, digest)
                 assert (await traffic(child))["origin_bytes"] == 0
         assert len(origin.gets(digest)) == 1
-        assert pulled.seconds < 10
+        assert pulled.seconds < 30
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])

@@ -115,7 +115,7 @@ async def test_a_dead_store_fails_quickly() -> None:
             await storage.upload(NAME, _chunks(12), size=12 * MIB)
         with pytest.raises(Unavailable):
             assert [info async for info in storage.list()] == []
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 async def test_a_silent_store_is_given_up() -> None:
