@@ -14,8 +14,8 @@ from eagle_node.base.ids import NodeId
 from eagle_node.cluster.address import follow_lease
 from eagle_node.cluster.describe import candidate_of, describe, seen_vips
 from eagle_node.cluster.directory import NOBODY, Directory, directory_of
-from eagle_node.config.tree import Config, Role
-from eagle_node.consensus.policy import VIP, Candidate, Wanted
+from eagle_node.config.tree import ELECTABLE, Config, Role
+from eagle_node.consensus.policy import VIP, Candidate, Wanted, role_of
 from eagle_node.consensus.service import Consensus, State, uptime
 from eagle_node.discovery.mdns import MdnsIdentity
 from eagle_node.discovery.own import own_addresses
@@ -42,6 +42,8 @@ _SETTLE_S = 8.0
 """Without a leader by then, the node says that it is ready all the same: it can serve."""
 _GATHER_S = 0.02
 """Changes of members that come together are taken in together."""
+_GRANTS_S = 0.5
+"""How long a new leader may take to share out the roles before stand-ins are told of."""
 _RETRY_S = 2.0
 """Until a node whose log cannot be opened tries again."""
 _WANTED = Wanted(counts={"tracker": 3, "seeder": 2, VIP: 1})
@@ -244,6 +246,7 @@ class Cluster:
                 tasks = await stack.enter_async_context(TaskSet())
                 tasks.spawn(follow_lease(self._vip, consensus), name="virtual address")
             await _at_most(_SETTLE_S, consensus.wait_for(_is_led))
+            await _at_most(_GRANTS_S, consensus.wait_for(_is_shared_out))
             self._settled.set()
             self._look()
             await asyncio.Event().wait()
@@ -335,6 +338,11 @@ class Cluster:
 
 def _is_led(state: State) -> bool:
     return state.leader is not None
+
+
+def _is_shared_out(state: State) -> bool:
+    held = {role_of(lease.name) for lease in state.leases if lease.holder is not None}
+    return held >= ELECTABLE
 
 
 async def _at_most(seconds: float, awaited: Awaitable[object]) -> None:
