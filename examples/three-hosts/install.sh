@@ -74,5 +74,12 @@ END
 done
 echo "== all hosts"
 for host in "$@"; do
-    echo "eagle-node status | head -n 3" | on "$host"
+    on "$host" <<'END'
+tries=0
+until eagle-node status; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 30 ]
+    sleep 1
+done
+END
 done

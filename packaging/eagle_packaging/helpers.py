@@ -17,18 +17,11 @@ COMPLETIONS = {
 
 
 def helper_files(program: Path) -> dict[str, bytes]:
-    """What a package installs beside the program, by path without a leading slash.
-
-    A program without these commands has no such files.
-    """
-    known = _printed([str(program), "--help"]).decode()
-    files: dict[str, bytes] = {}
-    if " completion " in known:
-        for shell, path in COMPLETIONS.items():
-            files[path] = _printed([str(program), "completion", shell])
-    if " man " in known:
-        page = _printed([str(program), "man"])
-        files["usr/share/man/man1/eagle-node.1.gz"] = gzipped(page)
+    """What a package installs beside the program, by path without a leading slash."""
+    files = {
+        path: _printed([str(program), "completion", shell]) for shell, path in COMPLETIONS.items()
+    }
+    files["usr/share/man/man1/eagle-node.1.gz"] = gzipped(_printed([str(program), "man"]))
     return files
 
 

@@ -6,5 +6,6 @@ environment, and where an artefact brings its own Python, a file system without 
 
     starts     how each artefact is started in its bare environment
     journey    two nodes of it, a registry, a bucket, a client: what must come out
+    hosts      the installer over ssh, on three hosts
     measure    time to readiness and memory at rest
 """

@@ -15,12 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from eagle_node import __version__
-from tests.artefacts import journey, measure, starts
+from tests.artefacts import hosts, journey, measure, starts
 from tests.support.process import CommandFailed
 from tests.support.waiting import TimedOut
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("wheel", "pex", "pyz", "executable", "deb", "image")
+NAMES = ("wheel", "pex", "pyz", "executable", "deb", "image", "hosts")
 
 
 async def main(argv: Sequence[str]) -> int:
@@ -32,6 +32,9 @@ async def main(argv: Sequence[str]) -> int:
     dist = starts.Dist(dist=arguments.dist, work=arguments.work, version=__version__)
     failed = False
     for name in arguments.names:
+        if name == "hosts":
+            failed |= await _hosts(dist)
+            continue
         for label, start, user in _variants(name, dist):
             with _directory() as directory:
                 try:
@@ -40,6 +43,18 @@ async def main(argv: Sequence[str]) -> int:
                     failed = True
                     print(f"{label}: FAILED: {error}", flush=True)
     return int(failed)
+
+
+async def _hosts(dist: starts.Dist) -> bool:
+    """Whether the installer over ssh fails."""
+    with _directory() as directory:
+        try:
+            await hosts.install(dist, directory)
+        except (AssertionError, CommandFailed, TimedOut) as error:
+            print(f"hosts: FAILED: {error}", flush=True)
+            return True
+    print("hosts, three of them: installed twice, and one cluster", flush=True)
+    return False
 
 
 async def _one(

@@ -128,7 +128,7 @@ async def package(dist: Dist, directory: Path) -> AsyncIterator[Sequence[str]]:
     The program runs as the package's user, and may not make memory executable, as its unit says.
     """
     root = directory / "root"
-    await run(["cp", "-a", str(await _debian(dist.work)), str(root)], timeout=300)
+    await run(["cp", "-a", str(await debian(dist.work)), str(root)], timeout=300)
     deb = dist.file("eagle-node_*.deb")
     shutil.copy(deb, root / "tmp")
     inside = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", CHROOT, str(root)]
@@ -144,7 +144,7 @@ async def package(dist: Dist, directory: Path) -> AsyncIterator[Sequence[str]]:
         assert "eagle-node" not in (root / "etc/passwd").read_text()
 
 
-async def _debian(work: Path) -> Path:
+async def debian(work: Path) -> Path:
     """A minimal Debian with what the package depends on; made once."""
     root = work / f"debian-{RELEASE}"
     if not root.exists():
