@@ -88,7 +88,7 @@ class Connects:
             log.info("CONNECT: %d %s", status, error)
             self._metrics.connects.labels(outcome).inc()
             front.refuse(status, status.phrase, str(error))
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or a fault of ours: the client must not wait for it
             front.transport.abort()
             raise
         finally:

@@ -52,7 +52,8 @@ def is_inner(address: str) -> bool:
     return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast
 
 
-_Found = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+_Where = tuple[str, int] | tuple[str, int, int, int]
+_Found = tuple[int, _Where]
 
 
 async def _look_up(target: Address) -> Sequence[_Found]:
@@ -68,21 +69,23 @@ async def _look_up(target: Address) -> Sequence[_Found]:
 async def _first_that_answers(target: Address, places: Sequence[_Found]) -> socket.socket:
     reason = "no address"
     for number, (family, where) in enumerate(places, 1):
-        made = socket.socket(family, socket.SOCK_STREAM)
         try:
-            made.setblocking(False)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            limit = None if number == len(places) else _TRY_S
-            async with asyncio.timeout(limit):
-                await asyncio.get_running_loop().sock_connect(made, where)
-            return made
+            return await _connected(family, where, None if number == len(places) else _TRY_S)
         except TimeoutError:
-            made.close()
             reason = f"no answer within {_TRY_S:g} s"
         except OSError as error:
-            made.close()
             reason = os.strerror(error.errno) if error.errno else str(error)
-        except BaseException:
-            made.close()
-            raise
     raise Unavailable(f"cannot connect to {target}: {reason}")
+
+
+async def _connected(family: int, where: _Where, limit: float | None) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        async with asyncio.timeout(limit):
+            await asyncio.get_running_loop().sock_connect(made, where)
+    except BaseException:
+        made.close()
+        raise
+    return made
