@@ -14,8 +14,9 @@ from eagle_node.base.sizes import format_size
 
 _PARTS = (("local", "█", "#009e73"), ("swarm", "▓", "#56b4e9"), ("origin", "▒", "#e69f00"))
 """Of the bar: field of `ServedFrom`, pattern, colour (Okabe and Ito's, for the colour-blind)."""
-_NAMES = {"local": "from the cache", "swarm": "from nodes", "origin": "from registries"}
-_STATES = {"alive": "green", "suspect": "yellow", "dead": "red"}
+_NAMES = {"local": "cache", "swarm": "nodes", "origin": "registries"}
+_STATES = {"dead": "red", "suspect": "yellow", "alive": "green"}
+"""Colours, those in trouble first."""
 
 
 def screen(status: Status, readiness: Readiness, *, width: int, members: int) -> RenderableType:
@@ -29,7 +30,7 @@ def screen(status: Status, readiness: Readiness, *, width: int, members: int) ->
         table.add_row(label, escape(told))
     if len(status.cluster.members) < 2 or not members:
         return table
-    return Group(table, Text(), _members(status, members))
+    return Group(table, Text(), *_members(status, members))
 
 
 def lost(shown: RenderableType, *, since: str, age_s: float) -> RenderableType:
@@ -140,10 +141,14 @@ def _who_decides(status: Status) -> str:
     return f"{cluster.leader} leads in term {cluster.term}"
 
 
-def _members(status: Status, most: int) -> Table:
+def _members(status: Status, most: int) -> list[RenderableType]:
     """Those in trouble first; the rest is counted."""
     table = Table("member", "address", "state", "roles", "zone", box=None, pad_edge=False)
-    members = sorted(status.cluster.members, key=lambda member: member.state == "alive")
+    order = list(_STATES)
+    members = sorted(
+        status.cluster.members,
+        key=lambda member: order.index(member.state) if member.state in order else len(order),
+    )
     shown = members if len(members) <= most else members[: most - 1]
     for member in shown:
         state = Text(member.state, style=_STATES.get(member.state, ""))
@@ -157,5 +162,5 @@ def _members(status: Status, most: int) -> Table:
         )
     if len(shown) < len(members):
         rest = len(members) - len(shown)
-        table.add_row(f"and {rest:,} more: eagle-node tui shows them")
-    return table
+        return [table, Text(f"and {rest:,} more: eagle-node tui shows them", style="dim")]
+    return [table]

@@ -1,0 +1,87 @@
+"""The screen of ``eagle-node status``."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from rich.console import Console
+
+from eagle_node.api.schema import Readiness, RegistriesStatus, RegistryTrouble, ServedFrom, Status
+from eagle_node.cli.status_screen import hit_rate, lost, screen
+from tests.tui.fleet import Fleet
+
+READY = Readiness(ready=True, reasons=())
+
+
+def printed(status: Status, readiness: Readiness = READY, *, members: int = 20) -> str:
+    """The screen's text at 80 columns."""
+    console = Console(width=80, color_system=None, highlight=False)
+    with console.capture() as captured:
+        console.print(screen(status, readiness, width=80, members=members))
+    return captured.get()
+
+
+async def test_it_answers_whether_it_works_and_what_it_saved() -> None:
+    """State, hit rate, both amounts, the last success and the cluster stand on one screen."""
+    told = printed(await Fleet().status())
+    for text in (
+        "● ready, up for 1 d 2 h",
+        "92 % hit rate: 358.0 MiB of 389.0 MiB came without the registry",
+        "48.0 MiB cache   ▓ 310.0 MiB nodes   ▒ 31.0 MiB registries",
+        "a client was served 3 s ago",
+        "31.0 MiB from registries, 310.0 MiB from nodes",
+        "eu-1-web-0000 leads",
+    ):
+        assert text in told
+    assert len(told.splitlines()) <= 30
+
+
+async def test_a_node_that_nobody_used_claims_no_saving() -> None:
+    """Nothing served is no hit rate at all."""
+    fleet = Fleet()
+    fleet.pulled = False
+    told = printed(await fleet.status())
+    assert "no client has pulled through this node" in told
+    assert "hit rate" not in told
+
+
+async def test_trouble_is_told_first_and_with_its_reason() -> None:
+    """Readiness, registries and dead members each say what is wrong."""
+    trouble = RegistryTrouble(registry="ghcr.io", reason="answers 503", for_s=42.0, retry_in_s=0.0)
+    status = dataclasses.replace(
+        await Fleet().status(), registries=RegistriesStatus(troubles=(trouble,))
+    )
+    told = printed(status, Readiness(ready=False, reasons=("the disk is full",)))
+    assert "▲ not ready: the disk is full" in told
+    assert "answers 503; in trouble for 42 s" in told
+    rows = told[told.index("member ") :].splitlines()[1:3]
+    assert [row.split()[2] for row in rows] == ["dead", "suspect"]
+
+
+async def test_a_large_cluster_keeps_to_the_screen() -> None:
+    """Members beyond it are counted."""
+    told = printed(await Fleet(members=1000).status(), members=8)
+    assert "and 993 more" in told
+    assert len(told.splitlines()) <= 24
+
+
+async def test_an_old_screen_says_that_it_is_old() -> None:
+    """While the node does not answer, the last screen stays, with its age above it."""
+    console = Console(width=80, color_system=None)
+    with console.capture() as captured:
+        shown = screen(await Fleet().status(), READY, width=80, members=0)
+        console.print(lost(shown, since="09:30:00", age_s=75.0))
+    first = captured.get().splitlines()[0]
+    assert first == "✖ not reachable since 09:30:00: what you see is 1 min 15 s old"
+
+
+@pytest.mark.parametrize(
+    ("local", "swarm", "origin", "rate"),
+    [(0, 0, 0, None), (1, 1, 2, 0.5), (0, 0, 5, 0.0), (3, 0, 0, 1.0)],
+)
+def test_the_hit_rate_is_what_no_registry_sent(
+    local: int, swarm: int, origin: int, rate: float | None
+) -> None:
+    """Bytes from the cache and from nodes, of all that clients got."""
+    assert hit_rate(ServedFrom(local=local, swarm=swarm, origin=origin)) == rate
