@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import socket
 from contextlib import AsyncExitStack
 from typing import Self
@@ -36,7 +35,7 @@ from eagle_node.registry.route import (
     UploadRoute,
     parse_route,
 )
-from eagle_node.runtime.context import request_id
+from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
 from eagle_node.trust.local_ca_file import LocalCaFile
 
 log = logging.getLogger(__name__)
@@ -99,7 +98,7 @@ class Proxy:
             front.transport.abort()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        request_id.set(request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8))
+        request_id.set(accepted_id(request.headers.get(REQUEST_ID_HEADER, "")))
         kind, status = "other", 500
         try:
             if request.method == hdrs.METH_CONNECT:
@@ -131,6 +130,7 @@ class Proxy:
             return response
         except EagleError as error:
             status, headers, body = oci_error(error)
+            headers[REQUEST_ID_HEADER] = request_id.get()
             log.info("%s %s: %d %s", request.method, request.path, status, error)
             if request.method == hdrs.METH_HEAD:
                 return web.Response(status=status, headers=headers)

@@ -21,6 +21,7 @@ from eagle_node.registry.health_policy import NoConnection
 from eagle_node.registry.redirects import REDIRECTS, next_url, same_origin
 from eagle_node.registry.tls import TlsContexts
 from eagle_node.runtime.budget import ByteBudget
+from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
 
 log = logging.getLogger(__name__)
 
@@ -226,6 +227,8 @@ class Transport:
             context = await self._tls.context(request.endpoint, own=own)
         headers = CIMultiDict(request.headers)
         headers.setdefault("User-Agent", self._user_agent)
+        if (identifier := request_id.get()) and same_origin(request.url, request.endpoint.base):
+            headers[REQUEST_ID_HEADER] = accepted_id(identifier)
         self._metrics.origin_requests.labels(request.method).inc()
         try:
             with self.translated(request.name):
