@@ -158,6 +158,7 @@ async def test_a_file_of_a_web_server(tmp_path: Path) -> None:
         await runner.cleanup()
 
 
+@pytest.mark.slow
 async def test_ctrl_c_leaves_no_file_under_its_name(tmp_path: Path) -> None:
     """The exit status is 130, and the same command goes on with what has come."""
     async with ground(tmp_path, size=16 * MIB) as here:

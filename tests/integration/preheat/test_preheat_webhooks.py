@@ -47,6 +47,19 @@ async def post(url: str, document: object, headers: dict[str, str]) -> tuple[int
         return told.status, await told.json(content_type=None)
 
 
+async def strangers_get_nothing(base: str, node: Node) -> None:
+    """No token, no job; a name that is no configured registry is dialled by nobody."""
+    args = {"type": "image", "url": "http://169.254.169.254/v2/a/b/manifests/c"}
+    order = {"type": "preheat", "args": args}
+    for path in ("/oapi/v1/jobs", "/v1/notifications", "/v1/harbor", "/registry/notifications"):
+        assert (await post(base + path, order, {}))[0] == 401
+    status, problem = await post(f"{base}/oapi/v1/jobs", order, HEADERS)
+    assert status == 400
+    assert "169.254.169.254 is no configured registry" in problem["detail"]
+    async with ApiClient(node.api_url) as api:
+        assert (await api.preheat_jobs()).jobs == ()
+
+
 async def test_a_push_warms_the_seeders_before_anybody_pulls(tmp_path: Path) -> None:
     """The registry sends each blob once, to the seeder; a wave on other nodes costs it none."""
     image = many_layers_image(tmp_path / "image", count=5, size=5 * MIB)
@@ -69,9 +82,9 @@ async def test_a_push_warms_the_seeders_before_anybody_pulls(tmp_path: Path) -> 
         assert await registry.blob_bytes() == sent
 
 
-async def test_harbor_sees_an_honest_state(tmp_path: Path) -> None:
-    """PENDING until the nodes have verified everything, then SUCCESS with their names; and
-    FAILURE for what cannot be had."""
+async def test_harbor_sees_an_honest_state_and_strangers_nothing(tmp_path: Path) -> None:
+    """PENDING until the nodes have verified everything, then SUCCESS with their names; FAILURE for
+    what cannot be had; without the token, or for a registry that is not configured, no job."""
     image: Image = many_layers_image(tmp_path / "image", count=3, size=2 * MIB)
     ports = free_port(), free_port()
     async with (
@@ -79,6 +92,7 @@ async def test_harbor_sees_an_honest_state(tmp_path: Path) -> None:
         eagle_node(tmp_path / "a", *flags(tmp_path, *ports)) as node,
     ):
         await push(image, registry, REPOSITORY)
+        await strangers_get_nothing(f"http://127.0.0.1:{ports[1]}", node)
         base = f"http://127.0.0.1:{ports[1]}/oapi/v1/jobs"
 
         async def ended(tag: str) -> dict[str, Any]:
@@ -110,19 +124,3 @@ async def test_harbor_sees_an_honest_state(tmp_path: Path) -> None:
         failed = await ended("absent")
         assert failed["state"] == "FAILURE"
         assert "absent" in failed["result"]["job_states"][0]["error"]
-
-
-async def test_strangers_get_nothing(tmp_path: Path) -> None:
-    """No token, no job; a name that is no configured registry is dialled by nobody."""
-    ports = free_port(), free_port()
-    async with eagle_node(tmp_path / "a", *flags(tmp_path, *ports)) as node:
-        base = f"http://127.0.0.1:{ports[1]}"
-        args = {"type": "image", "url": "http://169.254.169.254/v2/a/b/manifests/c"}
-        order = {"type": "preheat", "args": args}
-        for path in ("/oapi/v1/jobs", "/v1/notifications", "/v1/harbor", "/registry/notifications"):
-            assert (await post(base + path, order, {}))[0] == 401
-        status, problem = await post(f"{base}/oapi/v1/jobs", order, HEADERS)
-        assert status == 400
-        assert "169.254.169.254 is no configured registry" in problem["detail"]
-        async with ApiClient(node.api_url) as api:
-            assert (await api.preheat_jobs()).jobs == ()
