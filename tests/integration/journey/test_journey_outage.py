@@ -108,7 +108,7 @@ async def test_an_image_outlives_a_process_of_its_registry(tmp_path: Path) -> No
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(scripted_origin())
         image = Image(origin, "latest")
-        async with eagle_node(tmp_path / "a", *origin.flags, "--tag-ttl", "0.1") as node:
+        async with eagle_node(tmp_path / "a", *origin.flags, "--tag-ttl", "0") as node:
             await _pull(node, image)
             await stack.aclose()
             tag, _ = await _pull(node, image)
