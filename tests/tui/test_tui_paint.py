@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from eagle_tui import formats
 from eagle_tui.chart import area, nice_top
 from eagle_tui.columns import Column, arrange
 from eagle_tui.paint import Line, Tone, bar, fit, line, middle, plain, progress, stacked, width
@@ -50,6 +51,22 @@ def test_a_name_keeps_both_its_ends() -> None:
     assert middle("registry.example/team/app:v1", 11) == "regis…pp:v1"
     assert middle("short", 11) == "short"
     assert [width(line(middle("abcdefgh", cells))) for cells in range(8)] == list(range(8))
+
+
+def test_made_ids_and_digests_are_known_by_their_beginnings() -> None:
+    """Names that people chose keep both ends; those that nobody chose are cut as commits are."""
+    made = "a26ac11d3f017b1580eb49d5d32551ba"
+    assert formats.node_name(made, 40) == made
+    assert formats.node_name(made, 20) == "a26ac11d"
+    assert formats.node_name("eu-1-web-0001-long", 11) == "eu-1-…-long"
+    told = f"fetching sha256:{'ab' * 32} of app"
+    assert formats.with_short_digests(told) == "fetching abababababab… of app"
+
+
+def test_a_limit_is_told_as_a_rate() -> None:
+    """A node tells bytes; people read sizes."""
+    assert formats.limit("3145728") == "3.0 MiB/s"
+    assert formats.limit("50MB") == "50MB"
 
 
 def test_a_chart_is_filled_from_its_bottom() -> None:

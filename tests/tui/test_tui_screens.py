@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from textwrap import indent
 
 import pytest
 from eagle_tui.palette import PALETTES
@@ -23,6 +25,12 @@ async def test_a_screen_looks_as_drawn(name: str) -> None:
 def test_no_golden_is_left_behind() -> None:
     """Each golden is of a picture."""
     assert sorted(path.stem for path in GOLDENS.iterdir()) == sorted(PICTURES)
+
+
+def test_the_readme_shows_the_first_page_as_it_is() -> None:
+    """The picture there is the golden of the node's page."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert indent((GOLDENS / "node.txt").read_text(), "    ") in readme
 
 
 @pytest.mark.parametrize("light", [False, True])

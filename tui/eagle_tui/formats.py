@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from eagle_node.base.sizes import format_size
+from eagle_tui.paint import ELLIPSIS, middle
 
 DASH = "–"
+_MADE_ID = re.compile(r"[0-9a-f]{32}\Z")
+"""Of a node whose name nobody has chosen."""
+_DIGEST = re.compile(r"\bsha256:([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 def size(count: int | None) -> str:
@@ -54,3 +60,20 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def short_digest(digest: str) -> str:
     """The first 12 hex digits, as the runtimes show them."""
     return digest.partition(":")[2][:12] or digest[:12]
+
+
+def node_name(name: str, cells: int) -> str:
+    """A node in at most ``cells`` cells; a made id is known by its beginning, as commits are."""
+    if _MADE_ID.match(name) and cells < len(name):
+        return name[: min(8, cells)]
+    return middle(name, cells)
+
+
+def with_short_digests(text: str) -> str:
+    """``text`` with 12 digits of each digest, which leaves room for what is said of them."""
+    return _DIGEST.sub(rf"\1{ELLIPSIS}", text)
+
+
+def limit(value: str) -> str:
+    """A rate limit as a setting has it: ``50MB`` as it is, bytes as a size."""
+    return f"{format_size(int(value))}/s" if value.isdecimal() else value

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from eagle_node.api.schema import ClusterStatus, Member
 from eagle_tui.columns import Column
-from eagle_tui.formats import DASH, count, span
+from eagle_tui.formats import DASH, count, node_name, span
 from eagle_tui.paint import EMPTY, Line, Tone, bar, fit, join, line, middle, spread, stacked
 from eagle_tui.world import World
 
@@ -55,7 +55,7 @@ def leadership(cluster: ClusterStatus, cells: int) -> Line:
     else:
         left = line(
             ("★ ", Tone.ACCENT),
-            (middle(cluster.leader, 30), Tone.STRONG),
+            (node_name(cluster.leader, 30), Tone.STRONG),
             (" leads, term ", Tone.MUTED),
             f"{cluster.term}",
         )
@@ -72,7 +72,7 @@ def vip(cluster: ClusterStatus) -> Line:
         ("VIP ", Tone.MUTED),
         (cluster.vip.address, Tone.STRONG),
         (" at ", Tone.MUTED),
-        (middle(holder, 20), Tone.TEXT) if holder else ("nobody", Tone.BAD),
+        (node_name(holder, 20), Tone.TEXT) if holder else ("nobody", Tone.BAD),
     )
 
 
@@ -90,7 +90,7 @@ def leases(world: World, now: float, cells: int, rows: int) -> Sequence[Line]:
         tail = line((f"#{lease.epoch}", Tone.MUTED))
         if left is not None:
             tail = line((f"{span(left)}  #{lease.epoch}", Tone.MUTED))
-        holder = lease.holder or "nobody"
+        holder = node_name(lease.holder, 24) if lease.holder else "nobody"
         tone = Tone.TEXT if lease.holder else Tone.BAD
         head = join((fit(line((lease.name, Tone.ACCENT)), 10), line((holder, tone))), gap=" ")
         lines.append(spread(head, tail, cells))
@@ -102,7 +102,10 @@ def leases(world: World, now: float, cells: int, rows: int) -> Sequence[Line]:
 def leases_line(world: World, cells: int) -> Line:
     """Who holds which role, in one line."""
     held = world.status.cluster.leases if world.status is not None else ()
-    told = join(line((f"{lease.name} ", Tone.ACCENT), lease.holder or "nobody") for lease in held)
+    told = join(
+        line((f"{lease.name} ", Tone.ACCENT), node_name(lease.holder or "nobody", 16))
+        for lease in held
+    )
     return labelled("leases", told or line(("none", Tone.MUTED)), cells)
 
 
@@ -236,7 +239,7 @@ def _state(member: Member, _: int) -> Line:
 
 def _name(member: Member, cells: int, here: str, leader: str | None) -> Line:
     mark = " ★" if member.id == leader else " ☆" if member.voter else ""
-    name = middle(member.id, cells - len(mark) - (2 if member.id == here else 0))
+    name = node_name(member.id, cells - len(mark) - (2 if member.id == here else 0))
     return line(
         ("◆ " if member.id == here else "", Tone.ACCENT),
         (name, Tone.STRONG if member.id == here else Tone.TEXT),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eagle_node.api.schema import Event
 from eagle_tui.columns import Column
+from eagle_tui.formats import with_short_digests
 from eagle_tui.paint import Line, Span, Tone, line
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -76,7 +77,11 @@ def glyph(event: Event) -> Span:
 
 def brief(event: Event) -> Line:
     """One line of it for the first page."""
-    return line((event.time[11:19] + " ", Tone.MUTED), glyph(event), (" " + event.text, Tone.TEXT))
+    return line(
+        (event.time[11:19] + " ", Tone.MUTED),
+        glyph(event),
+        (" " + with_short_digests(event.text), Tone.TEXT),
+    )
 
 
 def _time(event: Event, _: int) -> Line:
@@ -90,7 +95,7 @@ def _kind(event: Event, cells: int) -> Line:
 
 
 def _text(event: Event, _: int) -> Line:
-    tone = _LEVEL_TONES.get(level_of(event), Tone.TEXT)
+    tone, text = _LEVEL_TONES.get(level_of(event), Tone.TEXT), with_short_digests(event.text)
     if event.log is not None and event.log.request:
-        return line((f"[{event.log.request}] ", Tone.MUTED), (event.text, tone))
-    return line((event.text, tone))
+        return line((f"[{event.log.request}] ", Tone.MUTED), (text, tone))
+    return line((text, tone))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from eagle_tui.formats import ago, count, span
-from eagle_tui.paint import EMPTY, Line, Tone, join, line, middle, spread
+from eagle_tui.formats import ago, count, node_name, span
+from eagle_tui.paint import EMPTY, Line, Tone, join, line, spread
 from eagle_tui.world import Link, World
 
 
@@ -13,12 +13,12 @@ def top_bar(world: World, now: float, cells: int) -> Line:
     """The program, the cluster and the node on the left; the link on the right."""
     left = line((" ◆ ", Tone.ACCENT), ("eagle-node", Tone.STRONG))
     if (status := world.status) is not None:
-        name = middle(status.node.id, 30 if cells >= 100 else 14)
+        name = node_name(status.node.id, 30 if cells >= 100 else 14)
         left = join(
             (
                 left,
                 line((status.cluster.name, Tone.TEXT), (" / ", Tone.FAINT), (name, Tone.STRONG)),
-                line((status.node.address, Tone.MUTED)) if cells >= 100 else EMPTY,
+                line((status.node.address, Tone.MUTED)) if cells >= 76 else EMPTY,
             )
         )
     return spread(left, _link(world, now, cells), cells)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from eagle_node.api.schema import ServedFrom, Status
 from eagle_tui.chart import area, nice_top
-from eagle_tui.formats import DASH, ago, count, percent, rate, size, span
+from eagle_tui.formats import DASH, ago, count, limit, percent, rate, size, span
 from eagle_tui.paint import EMPTY, Line, Tone, bar, join, line, spread, stacked
 from eagle_tui.views.transfers import brief
 from eagle_tui.world import World
@@ -74,16 +74,16 @@ def cache(world: World, cells: int) -> Sequence[Line]:
     """How full it is."""
     if (status := world.status) is None:
         return ()
-    used, limit, blobs = status.cache.used_bytes, status.cache.limit_bytes, status.cache.blobs
-    if not limit:
+    used, most, blobs = status.cache.used_bytes, status.cache.limit_bytes, status.cache.blobs
+    if not most:
         return (line((size(used), Tone.STRONG), ", no limit"), line(count(blobs, "blob")))
-    share = used / limit
+    share = used / most
     tone = Tone.LOCAL if share < 0.95 else Tone.WARN
     head = line((percent(share), Tone.STRONG), (" full", Tone.MUTED))
     return (
         spread(head, line((count(blobs, "blob"), Tone.MUTED)), cells),
         bar(share, cells, tone),
-        line((size(used), Tone.TEXT), (f" of {size(limit)}", Tone.MUTED)),
+        line((size(used), Tone.TEXT), (f" of {size(most)}", Tone.MUTED)),
     )
 
 
@@ -180,7 +180,7 @@ def _totals(status: Status, *, short: bool) -> Line:
 def _limits(world: World) -> Line:
     values = {setting.key: setting.value for setting in world.settings}
     shown = [
-        line((arrow, Tone.MUTED), values[key])
+        line((arrow, Tone.MUTED), limit(values[key]))
         for key, arrow in (("download-limit", "limit ↓ "), ("upload-limit", "limit ↑ "))
         if values.get(key) not in (None, "", "0")
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from eagle_node.api.schema import PreheatJob, PreheatTarget
 from eagle_tui.columns import Column
-from eagle_tui.formats import DASH, count, percent, size
+from eagle_tui.formats import DASH, count, node_name, percent, size
 from eagle_tui.paint import EMPTY, Line, Tone, fit, join, line, middle, progress, spread, width
 
 STATES = {
@@ -132,7 +132,7 @@ def _progress(job: PreheatJob, cells: int) -> Line:
 def _target(target: PreheatTarget, job: PreheatJob, cells: int) -> Line:
     mark, tone = STATES.get(target.state, ("?", Tone.WARN))
     done = min(1.0, target.have_bytes / job.size_bytes) if job.size_bytes else 0.0
-    head = line((f"{mark} ", tone), (middle(target.node, 30), Tone.TEXT))
+    head = line((f"{mark} ", tone), (node_name(target.node, 30), Tone.TEXT))
     if target.error:
         return join((head, line((target.error, Tone.BAD))))
     tail = join(

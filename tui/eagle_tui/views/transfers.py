@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from eagle_node.api.schema import PeerShare, TransferRow
 from eagle_tui.columns import Column
-from eagle_tui.formats import DASH, percent, rate, short_digest, size, span
+from eagle_tui.formats import DASH, node_name, percent, rate, short_digest, size, span
 from eagle_tui.paint import EMPTY, Line, Tone, fit, join, line, middle, progress, width
 from eagle_tui.world import World
 
@@ -149,7 +149,7 @@ def tree(row: TransferRow | None, world: World, now: float, cells: int, rows: in
     name = world.status.node.id if world.status is not None else "this node"
     room = max(10, cells - 2 * side - 10)
     here = line(
-        (middle(name, max(6, room - 7)), Tone.STRONG),
+        (node_name(name, max(8, room - 7)), Tone.STRONG),
         (f" {percent(share(row))} ", tone_of(row)),
     )
     return [
@@ -213,7 +213,7 @@ def _sources(row: TransferRow, cells: int, fresh: bool) -> list[Line]:
 
 def _peer(peer: PeerShare, cells: int, fresh: bool, *, arrow: str) -> Line:
     told = line((f" {arrow} ", Tone.SWARM), (rate(peer.rate) if fresh else DASH, Tone.MUTED))
-    name = middle(peer.node or peer.address, max(4, cells - width(told) - 1))
+    name = node_name(peer.node or peer.address, max(8, cells - width(told) - 1))
     return (*line((name, Tone.TEXT)), *told)
 
 
