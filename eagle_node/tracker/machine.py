@@ -107,7 +107,7 @@ class Machine:
                 accused.gone = True
             if key in self._waves_of.get(node_id, ()) and node_id != request.node.node_id:
                 self._drop(key, node_id)
-        if not wave.has_seeder:
+        if not wave.has_seeder_for(request.node.node_id):
             self._expect_seeder(key, known, but=request.gone)
         self._waves_of[request.node.node_id].add(key)
         failed = frozenset((*request.failed, *request.gone))

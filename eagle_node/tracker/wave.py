@@ -50,10 +50,12 @@ class Wave:
         """Whether somebody is getting the blob."""
         return any(source.downloading for source in self._sources.values())
 
-    @property
-    def has_seeder(self) -> bool:
-        """Whether a seeder is among the sources."""
-        return bool(self._holders.seeders)
+    def has_seeder_for(self, joiner: NodeId) -> bool:
+        """Whether some source will be a seeder once ``joiner`` downloads.
+
+        It is none itself from then on, unless it serves others.
+        """
+        return any(n != joiner or self._sources[n].children for n in self._holders.seeders)
 
     def is_downloading(self, node_id: NodeId, since: float) -> bool:
         """Whether a node is getting the blob, and has joined or got something after ``since``."""

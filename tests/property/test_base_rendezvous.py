@@ -12,7 +12,9 @@ from eagle_node.base.rendezvous import ranked, rendezvous
 _names = st.sets(st.text(max_size=20), min_size=1, max_size=12)
 
 
-@given(key=st.text(st.characters(exclude_characters="\0")), names=_names, data=st.data())
+@given(
+    key=st.text(st.characters(codec="utf-8", exclude_characters="\0")), names=_names, data=st.data()
+)
 def test_the_order_does_not_depend_on_the_order_given(
     key: str, names: set[str], data: st.DataObject
 ) -> None:

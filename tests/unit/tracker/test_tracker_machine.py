@@ -85,6 +85,15 @@ def test_who_goes_to_the_origin_takes_the_seeders_place() -> None:
     assert [cluster.parents(node(n)) for n in (2, 4)] == [[3], [2]]
 
 
+def test_who_fetched_from_the_origin_has_a_parent_again_at_once() -> None:
+    """It is no seeder of its own next download: the one that is due is expected."""
+    cluster = Cluster()
+    cluster.joins(node(2))
+    cluster.holds(node(2), fetching=True)
+    cluster.advertise(Advert(node=node(1, seeder=True)))
+    assert cluster.joins(node(2)) == [[1]]
+
+
 def test_a_seeder_that_nobody_reaches_is_not_expected() -> None:
     """Until it calls, which proves that it is there."""
     cluster = Cluster()
