@@ -35,7 +35,7 @@ async def main(argv: Sequence[str]) -> int:
         if name == "hosts":
             failed |= await _hosts(dist)
             continue
-        for label, start, user in _variants(name, dist):
+        for label, start, user in _variants(name, dist)[: 1 if arguments.measure else None]:
             with _directory() as directory:
                 try:
                     print(f"{label}: {await _one(start, user, directory, arguments)}", flush=True)
@@ -127,7 +127,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.artefacts")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "packaging")
-    parser.add_argument("--measure", action="store_true", help="time and memory, no journey")
+    parser.add_argument(
+        "--measure", action="store_true", help="time and memory with the oldest Python, no journey"
+    )
     parser.add_argument("names", nargs="*", choices=(*NAMES, []), default=list(NAMES))
     return parser.parse_args(argv)
 
