@@ -16,7 +16,9 @@ from tests.support.registry import TlsFiles
 VALIDITY = datetime.timedelta(days=2)
 
 
-def issue(directory: Path, address: str = "127.0.0.1", *names: str) -> TlsFiles:
+def issue(
+    directory: Path, address: str = "127.0.0.1", *names: str, expired: bool = False
+) -> TlsFiles:
     """A fresh authority in ``directory``, and a certificate by it for an address and host names."""
     directory.mkdir(parents=True, exist_ok=True)
     root_key = ec.generate_private_key(ec.SECP256R1())
@@ -31,7 +33,7 @@ def issue(directory: Path, address: str = "127.0.0.1", *names: str) -> TlsFiles:
         [x509.IPAddress(ipaddress.ip_address(address)), *map(x509.DNSName, names)]
     )
     certificate = (
-        _builder(_name(address), root_name, key)
+        _builder(_name(address), root_name, key, expired=expired)
         .add_extension(alternative, critical=False)
         .sign(root_key, hashes.SHA256())
     )
@@ -57,7 +59,11 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    expired: bool = False,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -67,5 +73,5 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - VALIDITY)
-        .not_valid_after(now + VALIDITY)
+        .not_valid_after(now - VALIDITY / 2 if expired else now + VALIDITY)
     )

@@ -12,10 +12,19 @@ from typing import Any
 import pytest
 
 from tests.support import http
-from tests.support.images import MANIFEST_TYPE
+from tests.support.certificates import issue
+from tests.support.images import MANIFEST_TYPE, files_image, push
 from tests.support.node import Node, eagle_node
 from tests.support.origin import NAME, Behaviour, Origin, scripted_origin
-from tests.support.pulls import blob_url, manifest_url, pull_blob, refusal
+from tests.support.pulls import (
+    REPOSITORY,
+    blob_url,
+    manifest_url,
+    pull_blob,
+    pull_image,
+    refusal,
+)
+from tests.support.registry import docker_registry, free_port
 
 KIB = 1 << 10
 SIZES = (400 * KIB, 3 * KIB)
@@ -115,6 +124,35 @@ async def test_an_image_outlives_a_process_of_its_registry(tmp_path: Path) -> No
             assert tag
             reason = await refusal(manifest_url(node, "other"), status=502)
             assert "cannot connect" in reason
+
+
+async def test_an_image_outlives_the_certificate_of_its_registry(tmp_path: Path) -> None:
+    """An expired one is an outage, and its reason is told; a renewed one ends it."""
+    image = files_image(tmp_path / "image", [40 * KIB])
+    good, expired = issue(tmp_path / "good"), issue(tmp_path / "expired", expired=True)
+    trusted, config = tmp_path / "ca.pem", tmp_path / "node.toml"
+    trusted.write_bytes(good.authority.read_bytes())
+    port = free_port()
+    url = f"https://127.0.0.1:{port}"
+    config.write_text(f'[[registry]]\nname = "{NAME}"\nurl = "{url}"\nca-file = "{trusted}"\n')
+    flags = ("--config", str(config), "--tag-ttl", "0.1")
+    where, accept = tmp_path / "registry", {"Accept": MANIFEST_TYPE}
+    async with eagle_node(tmp_path / "node", *flags) as node:
+        tag = manifest_url(node, "latest")
+        async with docker_registry(where, port=port, tls=good) as registry:
+            await push(image, registry, REPOSITORY)
+            await pull_image(node, image)
+        trusted.write_bytes(expired.authority.read_bytes())
+        async with docker_registry(where, port=port, tls=expired):
+            await pull_image(node, image)
+            got = await http.download(tag, digest=image.digest, headers=accept)
+            assert got.headers["Warning"].startswith("110 ")
+            reason = await refusal(manifest_url(node, "other"), status=502)
+            assert "certificate has expired" in reason
+        trusted.write_bytes(good.authority.read_bytes())
+        async with docker_registry(where, port=port, tls=good):
+            got = await http.download(tag, digest=image.digest, headers=accept)
+            assert "Warning" not in got.headers
 
 
 async def test_a_registry_that_says_to_wait_is_not_asked_before(tmp_path: Path) -> None:

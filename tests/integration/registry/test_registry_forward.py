@@ -201,6 +201,28 @@ async def test_a_client_certificate_is_shown_to_its_registry_only(tmp_path: Path
     assert not shown["storage"]
 
 
+async def test_a_renewed_authority_takes_effect_at_once(tmp_path: Path) -> None:
+    """The file is read again when it changes; until it is the right one, the message says why."""
+    right, wrong = issue(tmp_path / "right"), issue(tmp_path / "wrong")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(right.certificate, right.key)
+    trusted = tmp_path / "ca.pem"
+    trusted.write_bytes(wrong.authority.read_bytes())
+    async with (
+        serving(honest, tls=server) as origin,
+        upstream(RegistryConfig(name=NAME, url=origin.url, ca_file=trusted)) as client,
+    ):
+        with pytest.raises(Unavailable, match="certificate is not trusted"):
+            await read(client)
+        renewed = tmp_path / "new.pem"
+        renewed.write_bytes(right.authority.read_bytes())
+        renewed.rename(trusted)
+        assert await read(client) == CONTENT
+        trusted.unlink()
+        with pytest.raises(Unavailable, match=r"cannot use the TLS files .*ca\.pem"):
+            await read(client)
+
+
 async def test_tls_is_not_left(tmp_path: Path) -> None:
     """A redirect from https to http is refused, and so is a token service without TLS."""
     tls = issue(tmp_path)
