@@ -45,12 +45,12 @@ PICTURES = {
 }
 
 
-async def drawn(picture: Picture) -> tuple[str, str]:
-    """Its text, and its SVG."""
+async def drawn(picture: Picture, *, svg: bool = False) -> str:
+    """Its text, or its SVG."""
     fleet = Fleet(members=picture.members, transfers=picture.transfers)
     async with stage(fleet, size=picture.size, light=picture.light) as ready:
         await _go(ready, picture)
-        return ready.text() + "\n", ready.app.export_screenshot(title="eagle-node")
+        return ready.app.export_screenshot(title="eagle-node") if svg else ready.text() + "\n"
 
 
 async def _go(ready: Stage, picture: Picture) -> None:
@@ -68,9 +68,9 @@ def main() -> None:
     directory: Path = GOLDENS if arguments.goldens else arguments.directory
     directory.mkdir(parents=True, exist_ok=True)
     for name, picture in PICTURES.items():
-        text, svg = asyncio.run(drawn(picture))
-        (directory / f"{name}.txt").write_text(text)
+        (directory / f"{name}.txt").write_text(asyncio.run(drawn(picture)))
         if not arguments.goldens:
+            svg = asyncio.run(drawn(picture, svg=True))
             (directory / f"{name}.svg").write_text(svg)
             print(directory / f"{name}.svg")
 
