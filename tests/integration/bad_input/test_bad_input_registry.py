@@ -99,7 +99,10 @@ async def test_wrong_bytes_reach_no_cache(tmp_path: Path, size: int) -> None:
     ids=["page", "500", "503", "stall", "encoded"],
 )
 async def test_a_broken_origin_is_a_502(tmp_path: Path, behaviour: Behaviour, reason: str) -> None:
-    """The reason is told, the origin is asked a few times only, and a good pull follows."""
+    """The reason is told, the origin is asked a few times only, and a good pull follows.
+
+    It follows once the origin's ``Retry-After`` is over.
+    """
     async with two_nodes(tmp_path) as scene, asyncio.timeout(60):
         digest = scene.origin.add_random(SIZE)
         scene.origin.always(digest, behaviour)
@@ -111,6 +114,11 @@ async def test_a_broken_origin_is_a_502(tmp_path: Path, behaviour: Behaviour, re
                 assert reason in node.log()
         assert len(scene.origin.gets(digest)) <= 12
         scene.origin.always(digest, Behaviour())
+
+        async def is_asked_again() -> bool:
+            return await http.answers(blob_url(scene.child, digest))
+
+        await until(is_asked_again, what="the origin to be asked again")
         await pull_blob(scene.child, digest)
 
 
