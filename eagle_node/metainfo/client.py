@@ -50,7 +50,7 @@ AVOID_S = 5.0
 """Seconds for which a seeder that did not accept a connection comes last."""
 _TELL_S = 5.0
 """Seconds in which a seeder has to take note of what may be wanted soon."""
-TAKEN_S = 2.0
+TAKEN_S = 5.0
 """Seconds in which a seeder has to take a question for a registry; its event loop does no more."""
 ANSWERED_S = 40.0
 """Seconds in which it has to answer: a registry that is silent is given up sooner than that."""

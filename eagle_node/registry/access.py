@@ -28,7 +28,7 @@ AccessKey = NewType("AccessKey", bytes)
 _VERDICTS = frozenset({401, 403, 404})
 """Statuses that are the origin's no; other refusals say nothing about rights."""
 
-_PROOF_S = 2.0
+_PROOF_S = 15.0
 """How long a fetch that is under way is waited for, before the origin is asked beside it."""
 
 

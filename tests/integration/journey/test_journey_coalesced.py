@@ -20,6 +20,8 @@ from tests.support.pulls import REPOSITORY, manifest_url, pull_blob, refusal
 from tests.support.registry import ACCESS, Credentials
 
 READER, OTHER, OWNER = "reader", "other", "owner"
+PATIENT = ("--tag-ttl", "120")
+"""Of the seeder: a wave on a busy machine is still one wave."""
 KIB = 1 << 10
 SIZES = (300 * KIB, 40 * KIB, 2 * KIB)
 """Of an image's layers: swarmed and inline ones."""
@@ -31,7 +33,7 @@ async def cluster(
 ) -> AsyncIterator[list[Node]]:
     """A seeder that is a node like the others, and the others."""
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(eagle_node(directory / "n0", *flags))
+        first = await stack.enter_async_context(eagle_node(directory / "n0", *flags, *PATIENT))
         others = await asyncio.gather(
             *(
                 stack.enter_async_context(eagle_node(directory / f"n{number}", *flags, *first.pins))
@@ -54,6 +56,12 @@ async def _pull(
     await asyncio.gather(*(pull_blob(node, blob, headers=headers) for blob in blobs))
 
 
+async def _meet(nodes: Sequence[Node], headers: Mapping[str, str]) -> None:
+    """Have each node ask once, so that all are connected to the seeder."""
+    for node in nodes:
+        await refusal(manifest_url(node, "nothing"), status=404, headers=headers)
+
+
 def _stock(origin: Origin, tag: str) -> tuple[str, list[str]]:
     """An image under a tag: its manifest's digest and its blobs'."""
     seed = sum(map(ord, tag))
@@ -73,6 +81,7 @@ async def test_a_wave_of_any_size_costs_the_registry_the_same(tmp_path: Path) ->
     """Two nodes or six: the same requests, one of each kind."""
     accounts = []
     async with scripted_origin() as origin, cluster(tmp_path, origin.flags, count=6) as nodes:
+        await _meet(nodes, {})
         for tag, size in (("two", 2), ("six", 6)):
             digest, blobs = _stock(origin, tag)
             before = len(origin.requests)
@@ -151,6 +160,8 @@ async def test_a_private_wave_costs_the_registry_the_same(tmp_path: Path) -> Non
             await _push(image.layout, url, image.layout.name)
         flags = ("--registry", f"{NAME}={url}", "--cluster-key-file", str(tmp_path / "key"))
         async with cluster(tmp_path, flags, count=3) as nodes:
+            await _meet(nodes, _basic(READER))
+            assert len(service.issued) == len(images) + 1
             for image, size in zip(images, (1, 3), strict=True):
                 since, before = (tmp_path / "token.log").stat().st_size, len(service.origin.seen)
                 blobs = [blob.digest for blob in image.blobs]
@@ -173,6 +184,5 @@ async def test_a_private_wave_costs_the_registry_the_same(tmp_path: Path) -> Non
         ("GET", "manifests"),
         ("GET", "blobs"),
     }
-    challenged = 1
-    assert first.total() == second.total() + challenged
-    assert tokens == [1, 0]
+    assert first.total() == second.total()
+    assert tokens == [0, 0]
