@@ -99,7 +99,11 @@ def _paragraph(text: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Text that roff prints as it is: no line of it is a request, hyphens can be searched for."""
-    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
+    """Text that roff prints as it is: no line of it is a request, hyphens can be searched for.
+
+    Three dots stand for an ellipsis, which no ASCII terminal has.
+    """
+    escaped = text.replace("…", "...")
+    escaped = escaped.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
     escaped = "".join(c if ord(c) < 128 else f"\\[u{ord(c):04X}]" for c in escaped)
     return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped
