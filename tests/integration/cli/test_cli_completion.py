@@ -117,7 +117,7 @@ async def test_the_manual_is_well_formed(tmp_path: Path) -> None:
     """The formatter has nothing to warn of, and shows every command."""
     page = tmp_path / "eagle-node.1"
     page.write_text((await run([*COMMAND, "man"])).stdout)
-    done = await run(["groff", "-man", "-ww", "-Tascii", "-P-cbou", str(page)])
+    done = await run(["groff", "-man", "-ww", "-Tutf8", "-P-cbou", str(page)])
     assert done.stderr == ""
     for words in ("eagle-node mirror install", "--upload-limit SIZE", "EXIT STATUS"):
         assert words in done.stdout
