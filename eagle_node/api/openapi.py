@@ -11,8 +11,15 @@ from eagle_node import __version__
 from eagle_node.api.field_docs import class_doc, field_docs
 from eagle_node.api.routes import ROUTES, Parameter, Route
 from eagle_node.api.schema import Problem
+from eagle_node.runtime.context import REQUEST_ID_HEADER
 
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_NAMED = {
+    REQUEST_ID_HEADER: {
+        "description": "The request's name in log lines: the caller's, or a made one.",
+        "schema": {"type": "string"},
+    }
+}
 _OF_EVERY_ROUTE = {
     403: "Not for web pages of others, nor by a foreign name.",
     503: "The node cannot do it now.",
@@ -80,12 +87,17 @@ def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {
         str(route.status): {
             "description": route.summary,
-            "content": {route.media_type: {"schema": schema}},
+            "headers": _NAMED,
+            "content": {each: {"schema": schema} for each in (route.media_type, *route.also)},
         }
     }
     for status in sorted(refusals):
         description = _OF_EVERY_ROUTE.get(status, _REFUSALS.get(status, ""))
-        responses[str(status)] = {"description": description, "content": problem}
+        responses[str(status)] = {
+            "description": description,
+            "headers": _NAMED,
+            "content": problem,
+        }
     return responses
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from eagle_node.api.codec import BadDocument, to_json
 from eagle_node.api.schema import Problem
 from eagle_node.base.errors import BadDigest, Denied, EagleError, UsageError
+from eagle_node.runtime.context import request_id
 
 CONTENT_TYPE = "application/problem+json"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -42,6 +43,7 @@ def problem_response(
         status=status,
         detail=detail,
         instance=request.path,
+        request_id=request_id.get(),
     )
     text = json.dumps({**to_json(problem), **(extensions or {})})
     return web.Response(text=text, status=status, content_type=CONTENT_TYPE, headers=headers)

@@ -50,6 +50,8 @@ class Route:
     answer: type | None
     """Schema of a JSON answer; None: ``media_type`` says what comes."""
     media_type: str = "application/json"
+    also: tuple[str, ...] = ()
+    """Media types that come instead to those who ask for them (``Accept``)."""
     status: int = 200
     body: type | None = None
     """Schema of the request's body; None: an empty object, or none."""
@@ -108,9 +110,10 @@ ROUTES = (
         method="GET",
         path="/metrics",
         name="metrics",
-        summary="Instruments in the Prometheus text format.",
+        summary="Instruments, as Prometheus text or OpenMetrics.",
         answer=None,
         media_type="text/plain",
+        also=("application/openmetrics-text",),
     ),
     Route(
         method="GET",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
+from eagle_node.metrics.negotiation import Format
 from eagle_node.runtime.clock import monotonic
 
 Source = Literal["local", "swarm", "origin"]
@@ -139,8 +141,11 @@ class Metrics:
         self.served_at = monotonic()
         self.served_bytes.labels(source).inc(count)
 
-    def exposition(self) -> bytes:
-        """The Prometheus text exposition."""
+    def exposition(self, form: Format = Format.TEXT) -> bytes:
+        """Every instrument's value, as Prometheus text or OpenMetrics."""
+        if form is Format.OPENMETRICS:
+            encoded: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
+            return encoded
         return generate_latest(self.registry)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from aiohttp import hdrs, web
 from yarl import URL
 
+from eagle_node.api.naming import name_requests
 from eagle_node.api.problems import Handler, Refusal, problems
 from eagle_node.api.schema import PreheatJob, PreheatRequest
 from eagle_node.base.errors import BadDigest, UsageError
@@ -85,6 +86,7 @@ class Webhooks:
             return await handler(request)
 
         app = web.Application(middlewares=[problems, guard], client_max_size=_MAX_BODY)
+        name_requests(app)
         for prefix in ("", "/t/{token}"):
             for path in _HEALTH:
                 app.router.add_get(prefix + path, self._healthy)

@@ -16,3 +16,5 @@ class Problem:
     detail: str
     instance: str
     """Path of the request."""
+    request_id: str = ""
+    """The request's ``X-Request-Id``, which log lines about it bear, too."""

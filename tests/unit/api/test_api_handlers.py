@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -66,6 +67,26 @@ async def test_metrics_are_prometheus_text() -> None:
     async with api() as url, aiohttp.ClientSession() as http, http.get(url + "/metrics") as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         assert 'eagle_served_bytes_total{source="swarm"} 7.0' in await answer.text()
+
+
+async def test_metrics_are_openmetrics_for_those_who_ask() -> None:
+    """The header says which format came; with gzip asked for, it comes compressed."""
+    wanted = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+    async with api() as url, aiohttp.ClientSession(auto_decompress=False) as http:
+        headers = {**wanted, "Accept-Encoding": "gzip"}
+        async with http.get(url + "/metrics", headers=headers) as answer:
+            assert answer.headers["Content-Type"].startswith(
+                "application/openmetrics-text; version=1.0.0;"
+            )
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+            told = gzip.decompress(await answer.read()).decode()
+        assert 'eagle_served_bytes_total{source="swarm"} 7.0' in told
+        assert told.endswith("# EOF\n")
+        headers = {**wanted, "Accept-Encoding": "identity"}
+        async with http.get(url + "/metrics", headers=headers) as answer:
+            assert "Content-Encoding" not in answer.headers
+            assert (await answer.text()).endswith("# EOF\n")
 
 
 @pytest.mark.parametrize(
