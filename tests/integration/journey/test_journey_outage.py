@@ -69,7 +69,7 @@ async def pulled(
     directory: Path, *flags: str
 ) -> AsyncIterator[tuple[Origin, Image, Node, Node, Node]]:
     """An image that one node has; a seeder; and a node that has never seen it."""
-    short = ("--tag-ttl", "0.1", *flags)
+    short = ("--tag-ttl", "0.001", *flags)
     async with scripted_origin() as origin:
         image = Image(origin, "latest")
         async with (
@@ -92,7 +92,7 @@ async def test_an_image_outlives_its_registry(tmp_path: Path) -> None:
     What nobody had fails at once, with the registry's own reason. When the registry is back, it is
     its word that counts again.
     """
-    async with pulled(tmp_path, "--access-ttl", "0.1") as (origin, image, seeder, had, new):
+    async with pulled(tmp_path, "--access-ttl", "0.001") as (origin, image, seeder, had, new):
         for name in (*image.names, "other"):
             origin.always(name, Behaviour(status=500))
         for node in (new, had, seeder):
@@ -135,7 +135,7 @@ async def test_an_image_outlives_the_certificate_of_its_registry(tmp_path: Path)
     port = free_port()
     url = f"https://127.0.0.1:{port}"
     config.write_text(f'[[registry]]\nname = "{NAME}"\nurl = "{url}"\nca-file = "{trusted}"\n')
-    flags = ("--config", str(config), "--tag-ttl", "0.1")
+    flags = ("--config", str(config), "--tag-ttl", "0.001")
     where, accept = tmp_path / "registry", {"Accept": MANIFEST_TYPE}
     async with eagle_node(tmp_path / "node", *flags) as node:
         tag = manifest_url(node, "latest")
@@ -157,7 +157,7 @@ async def test_an_image_outlives_the_certificate_of_its_registry(tmp_path: Path)
 
 async def test_a_registry_that_says_to_wait_is_not_asked_before(tmp_path: Path) -> None:
     """Clients get what it last said, or its 429 and the time that is left; the rest waits too."""
-    async with pulled(tmp_path, "--access-ttl", "0.1") as (origin, image, seeder, had, new):
+    async with pulled(tmp_path, "--access-ttl", "0.001") as (origin, image, seeder, had, new):
         wait = Behaviour(status=429, headers={"Retry-After": "900"})
         for name in (*image.names, "other"):
             origin.always(name, wait)
@@ -178,7 +178,7 @@ async def test_rights_are_not_made_up_in_an_outage(tmp_path: Path, known: bool) 
     shown = {"Authorization": "Bearer somebody"}
     async with scripted_origin() as origin:
         image = Image(origin, "latest")
-        async with eagle_node(tmp_path / "a", *origin.flags, "--tag-ttl", "0.1") as node:
+        async with eagle_node(tmp_path / "a", *origin.flags, "--tag-ttl", "0.001") as node:
             await _manifest(node, image, "latest", None if known else shown)
             for blob in image.blobs:
                 await pull_blob(node, blob, headers=None if known else shown)

@@ -72,7 +72,7 @@ async def test_a_known_client_is_served_while_the_origin_is_down(tmp_path: Path)
     async with AsyncExitStack() as up:
         origin = await up.enter_async_context(scripted_origin())
         digest = origin.add_random(SIZE)
-        async with eagle_node(tmp_path / "a", *origin.flags, "--access-ttl", "0.1") as node:
+        async with eagle_node(tmp_path / "a", *origin.flags, "--access-ttl", "0.001") as node:
             known = {"Authorization": "Basic cmVhZGVyOnB3"}
             await pull_blob(node, digest, headers=known)
             await up.aclose()
