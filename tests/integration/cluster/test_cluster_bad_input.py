@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -16,12 +17,18 @@ from tests.support.node import Node, eagle_node
 from tests.support.process import CommandFailed, run
 from tests.support.waiting import until
 
+PROGRAM = (sys.executable, "-m", "eagle_node")
+YEARS_AGO = ("env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", "-6000d", *PROGRAM)
 SECRETS = ("1" * 64, "2" * 64)
 
 
 @asynccontextmanager
 async def node(
-    directory: Path, host: Host, *flags: str, join: Host | None = None
+    directory: Path,
+    host: Host,
+    *flags: str,
+    join: Host | None = None,
+    program: Sequence[str] = PROGRAM,
 ) -> AsyncIterator[Node]:
     """A node of elected roles on ``host``; it joins at another one, or is told of itself only."""
     place = (join or host).address
@@ -30,6 +37,7 @@ async def node(
         *("--role", "auto", "--join", place, *flags),
         host=host.address,
         namespace=host.namespace,
+        program=program,
     ) as started:
         yield started
 
@@ -95,6 +103,27 @@ async def test_an_address_where_nobody_is(net: Network, tmp_path: Path) -> None:
 
             await until(are_together, what="the two to meet", timeout=60)
             assert early.log().count("still trying") == 1
+
+
+@pytest.mark.parametrize("late", [0, 1])
+async def test_a_clock_in_the_past(late: int, net: Network, tmp_path: Path) -> None:
+    """Wall clocks that are 16 years apart: sealed gossip, TLS and leases do not mind.
+
+    The node with the wrong clock starts the cluster, or comes to it.
+    """
+    key = ("--cluster-key-file", key_file(tmp_path, SECRETS[0]))
+    programs = (PROGRAM, YEARS_AGO) if late else (YEARS_AGO, PROGRAM)
+    async with (
+        node(tmp_path / "a", net["a"], *key, program=programs[0]) as first,
+        node(tmp_path / "b", net["b"], *key, join=net["a"], program=programs[1]) as second,
+    ):
+
+        async def are_one() -> bool:
+            return is_whole([await each.status() for each in (first, second)])
+
+        await until(are_one, what="the two to agree", timeout=60)
+        old = second if late else first
+        assert any(line.startswith("201") for line in old.log().splitlines())
 
 
 async def test_a_copied_data_directory(net: Network, tmp_path: Path) -> None:

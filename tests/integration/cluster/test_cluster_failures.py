@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,21 @@ from tests.support.waiting import until
 
 
 async def victim_of(nodes: Fleet, who: str) -> Node:
-    """The leader, or a holder of a role that does not lead."""
-    return await nodes.leader() if who == "leader" else await nodes.holder(who)
+    """The leader, the node that has the virtual address, or a holder of a role."""
+    match who:
+        case "leader":
+            return await nodes.leader()
+        case "vip":
+            await nodes.agreed()
+            return await nodes.named(has_address)
+        case _:
+            return await nodes.holder(who)
+
+
+def has_address(status: dict[str, Any]) -> bool:
+    """Whether a node has the lease of the virtual address."""
+    holder: str = status["cluster"]["vip"]["holder"]
+    return holder == status["node"]["id"]
 
 
 async def in_the_middle(nodes: Fleet, others: list[Node], digest: str) -> asyncio.Task[None]:
@@ -36,7 +50,7 @@ CASES = [("kill", "leader"), ("freeze", "seeder"), ("cut", "tracker")]
 MORE = [
     pytest.param(how, who, marks=pytest.mark.slow)
     for how in ("kill", "freeze", "cut")
-    for who in ("leader", "seeder", "tracker")
+    for who in ("leader", "seeder", "tracker", "vip")
     if (how, who) not in CASES
 ]
 
@@ -44,7 +58,7 @@ MORE = [
 @pytest.mark.parametrize(("how", "who"), [*CASES, *MORE])
 async def test_pulls_go_on_without_a_node(how: str, who: str, tmp_path: Path) -> None:
     """The others' pulls end right, they share out its roles anew, and it finds its way back."""
-    async with fleet(tmp_path, 5, blobs=3) as nodes:
+    async with fleet(tmp_path, 5, "--vip", "10.77.0.100/16", blobs=3) as nodes:
         first, second, third = nodes.blobs
         victim = await victim_of(nodes, who)
         others = [node for node in nodes.nodes.values() if node is not victim]
