@@ -30,7 +30,8 @@ async def victim_of(nodes: Fleet, who: str) -> Node:
 def has_address(status: dict[str, Any]) -> bool:
     """Whether a node has the lease of the virtual address."""
     holder: str = status["cluster"]["vip"]["holder"]
-    return holder == status["node"]["id"]
+    own: str = status["node"]["id"]
+    return holder == own
 
 
 async def in_the_middle(nodes: Fleet, others: list[Node], digest: str) -> asyncio.Task[None]:
