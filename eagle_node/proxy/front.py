@@ -131,8 +131,11 @@ class Front(asyncio.Protocol):
             return
         self.transport.set_protocol(_Leaving(self.transport))
         self.transport.write(last)
-        if self.transport.can_write_eof():
+        try:
             self.transport.write_eof()
+        except OSError:  # the client has left; while nothing is read that goes unseen
+            self.transport.abort()
+            return
         self.transport.resume_reading()
 
     def _hand_over(self) -> None:

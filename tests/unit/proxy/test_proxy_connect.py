@@ -763,3 +763,20 @@ async def test_a_tls_record_that_is_none_is_answered_by_an_alert(proxy: Rig, ca:
     async with connecting(proxy, f"{NAME}:443", early=b"\x16\x03\x01\x00\x05hello") as (reader, _):
         record = await reader.read()
     assert (record[0], record[5]) == (0x15, 2)  # an alert, fatal
+
+
+async def test_a_refusal_to_a_client_that_has_left_is_dropped() -> None:
+    """Its connection is let go of; nothing fails, though the reset has come already."""
+    fronts: asyncio.Queue[Front] = asyncio.Queue()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Front(asyncio.Protocol, lambda front, _: fronts.put_nowait(front), set()),
+        *("127.0.0.1", 0),
+    )
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        client = socket.create_connection((host, port))
+        client.sendall(connect("example.com:443"))
+        front = await fronts.get()
+        client.close()
+        front.refuse(504, "Gateway Timeout", "no answer within 15 s")
+        assert front.transport.is_closing()
