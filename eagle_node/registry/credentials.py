@@ -55,8 +55,16 @@ class Credentials:
         self._clock = clock
         self._version: _Version | None = None
         self._config = DockerConfig()
+        self._is_missing = False
         self._answers: dict[str, _Remembered] = {}
         self._asking: SingleFlight[str, Credential | None] = SingleFlight("credential helper")
+
+    def look(self) -> None:
+        """Have the log say what is wrong with the file before anybody needs it."""
+        try:
+            self._current()
+        except Unavailable as error:
+            log.warning("%s (--docker-config)", error)
 
     async def get(self, registry: str) -> Credential | None:
         """The node's credential for ``registry``; None: it has none."""
@@ -78,13 +86,25 @@ class Credentials:
                 self._config = parse_docker_config(self._path.read_text("utf-8"))
                 self._answers.clear()
                 self._version = version
+            self._note_missing(False)
         except FileNotFoundError:
             self._config, self._version = DockerConfig(), None
+            self._note_missing(True)
         except OSError as error:
             raise Unavailable(f"cannot read credentials {self._path}: {error.strerror}") from error
         except ValueError as error:
             raise Unavailable(f"malformed credentials file {self._path}: {error}") from None
         return self._config
+
+    def _note_missing(self, missing: bool) -> None:
+        if missing and not self._is_missing:
+            log.warning(
+                "there is no %s (--docker-config): clients that send no credentials have none",
+                self._path,
+            )
+        elif self._is_missing and not missing:
+            log.info("%s (--docker-config) is there", self._path)
+        self._is_missing = missing
 
     async def _from_helper(self, helper: str, registry: str) -> Credential | None:
         known = self._answers.get(registry)

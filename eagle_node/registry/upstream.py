@@ -94,6 +94,7 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         await self._resources.enter_async_context(self._transport)
+        self._credentials.look()
         return self
 
     async def __aexit__(self, *_: object) -> None:

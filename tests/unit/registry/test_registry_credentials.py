@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import textwrap
 from collections.abc import Iterator
@@ -225,3 +226,27 @@ async def test_a_helpers_answer_is_reused_for_a_while(config: Path, helpers: Pat
     assert await credentials.get("a.test") == basic("user", "2")
     write(config, credsStore="test", auths={})
     assert await credentials.get("a.test") == basic("user", "3")
+
+
+def test_a_missing_file_is_told_once_and_once_more_when_it_is_there(
+    config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A path with a typing error does not go unseen until the first private image."""
+    caplog.set_level(logging.INFO)
+    credentials = Credentials(config)
+    credentials.look()
+    credentials.look()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"there is no {config} (--docker-config)" in caplog.text
+    write(config, auths={})
+    credentials.look()
+    assert caplog.messages[1:] == [f"{config} (--docker-config) is there"]
+
+
+def test_a_malformed_file_is_told_before_it_is_needed(
+    config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody else sees it until a client comes without credentials."""
+    config.write_text("{")
+    Credentials(config).look()
+    assert "malformed credentials file" in caplog.text
