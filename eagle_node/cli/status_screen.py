@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from eagle_node.api.schema import Readiness, ServedFrom, Status
+from eagle_node.api.schema import Readiness, RegistryTrouble, ServedFrom, Status
 from eagle_node.base.sizes import format_size
 
 _PARTS = (("local", "█", "#009e73"), ("swarm", "▓", "#56b4e9"), ("origin", "▒", "#e69f00"))
@@ -83,8 +83,10 @@ def _answers(status: Status, readiness: Readiness, width: int) -> list[tuple[str
 
 def _percent(part: float) -> str:
     """100 % and 0 % are told of the very ends only."""
-    if 0 < part < 1:
-        return f"{min(99, max(1, round(part * 100)))} %"
+    if 0 < part < 0.01:
+        return "under 1 %"
+    if 0.99 < part < 1:
+        return "over 99 %"
     return f"{round(part * 100)} %"
 
 
@@ -110,6 +112,7 @@ def _legend(served: ServedFrom) -> Text:
 def _facts(status: Status) -> list[tuple[str, str]]:
     node, traffic, cache = status.node, status.traffic, status.cache
     limit = f" of {format_size(cache.limit_bytes)}" if cache.limit_bytes else ", no limit"
+    blobs = "1 blob" if cache.blobs == 1 else f"{cache.blobs} blobs"
     place = "/".join(part for part in (node.zone, node.rack) if part)
     return [
         (
@@ -118,15 +121,20 @@ def _facts(status: Status) -> list[tuple[str, str]]:
             f"{format_size(traffic.peer_download_bytes)} from nodes",
         ),
         ("sent", f"{format_size(traffic.peer_upload_bytes)} to nodes"),
-        ("cache", f"{format_size(cache.used_bytes)}{limit}, {cache.blobs} blobs"),
+        ("cache", f"{format_size(cache.used_bytes)}{limit}, {blobs}"),
         ("node", f"{node.id} at {node.address}{f' in {place}' if place else ''}"),
         ("roles", f"{', '.join(node.roles)}; version {node.version}"),
         ("cluster", f"{status.cluster.name}: {_health(status)}; {_who_decides(status)}"),
         *(
-            (f"registry {each.registry}", f"{each.reason}; in trouble for {duration(each.for_s)}")
+            ("registry", f"{_trouble(each)}; in trouble for {duration(each.for_s)}")
             for each in status.registries.troubles
         ),
     ]
+
+
+def _trouble(trouble: RegistryTrouble) -> str:
+    named = trouble.registry in trouble.reason
+    return trouble.reason if named else f"{trouble.registry}: {trouble.reason}"
 
 
 def _health(status: Status) -> str:
@@ -143,7 +151,7 @@ def _who_decides(status: Status) -> str:
 
 def _members(status: Status, most: int) -> list[RenderableType]:
     """Those in trouble first; the rest is counted."""
-    table = Table("member", "address", "state", "roles", "zone", box=None, pad_edge=False)
+    table = Table("", "member", "address", "state", "roles", "zone", box=None, pad_edge=False)
     order = list(_STATES)
     members = sorted(
         status.cluster.members,
@@ -152,9 +160,9 @@ def _members(status: Status, most: int) -> list[RenderableType]:
     shown = members if len(members) <= most else members[: most - 1]
     for member in shown:
         state = Text(member.state, style=_STATES.get(member.state, ""))
-        mark = " ★" if member.id == status.cluster.leader else ""
         table.add_row(
-            escape(member.id + mark),
+            "★" if member.id == status.cluster.leader else "",
+            escape(member.id),
             escape(member.address),
             state,
             escape(", ".join(member.roles)),

@@ -54,7 +54,7 @@ async def test_trouble_is_told_first_and_with_its_reason() -> None:
     )
     told = printed(status, Readiness(ready=False, reasons=("the disk is full",)))
     assert "▲ not ready: the disk is full" in told
-    assert "answers 503; in trouble for 42 s" in told
+    assert "ghcr.io: answers 503; in trouble for 42 s" in told
     rows = told[told.index("member ") :].splitlines()[1:3]
     assert [row.split()[2] for row in rows] == ["dead", "suspect"]
 
@@ -85,3 +85,38 @@ def test_the_hit_rate_is_what_no_registry_sent(
 ) -> None:
     """Bytes from the cache and from nodes, of all that clients got."""
     assert hit_rate(ServedFrom(local=local, swarm=swarm, origin=origin)) == rate
+
+
+@pytest.mark.parametrize(("origin", "told"), [(1, "over 99 % hit rate"), (10**9, "under 1 % hit")])
+async def test_a_hit_rate_claims_its_ends_only_when_it_is_there(origin: int, told: str) -> None:
+    """One byte of a registry's is no 100 %, one byte saved no 0 %, and neither is rounded away."""
+    status = await Fleet().status()
+    served = ServedFrom(local=1_000_000 if origin == 1 else 1, swarm=0, origin=origin)
+    traffic = dataclasses.replace(status.traffic, served_from=served)
+    assert told in printed(dataclasses.replace(status, traffic=traffic))
+
+
+async def test_a_long_name_of_a_registry_leaves_the_bar_whole() -> None:
+    """What is wrong with it wraps; no line is cut off at 80 columns."""
+    name = "registry.of-a-long-name.in-a-long-domain.example:5000"
+    reason = f"registry {name}: cannot connect: No route to host"
+    trouble = RegistryTrouble(registry=name, reason=reason, for_s=42.0, retry_in_s=0.0)
+    status = dataclasses.replace(
+        await Fleet().status(), registries=RegistriesStatus(troubles=(trouble,))
+    )
+    above = printed(status, members=0)
+    assert "…" not in above
+    assert above.count("registry.of-a-long-name") == 1
+
+
+async def test_the_leader_is_marked_on_its_own_line() -> None:
+    """However long its id is."""
+    status = await Fleet().status()
+    ids = {member.id: f"{number:032x}" for number, member in enumerate(status.cluster.members)}
+    members = tuple(dataclasses.replace(each, id=ids[each.id]) for each in status.cluster.members)
+    leader = ids[status.cluster.leader or ""]
+    cluster = dataclasses.replace(status.cluster, members=members, leader=leader)
+    told = printed(dataclasses.replace(status, cluster=cluster))
+    marked = [line for line in told.splitlines() if "★" in line]
+    assert len(marked) == 1
+    assert leader[:8] in marked[0]
