@@ -29,6 +29,7 @@ from eagle_node.api.schema import (
 )
 from eagle_node.api.sse import EventParser
 from eagle_node.base.errors import Unavailable
+from eagle_node.runtime.sockets import in_words
 
 D = TypeVar("D")
 
@@ -190,7 +191,7 @@ class ApiClient:
                     for told in parser.feed(chunk):
                         yield from_json(Event, json.loads(told.data))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"no events come from {self.url}: {_reason(error)}") from error
+            raise Unavailable(f"no events come from {self.url}: {in_words(error)}") from error
 
     def _opened(self) -> aiohttp.ClientSession:
         assert self._session is not None, "used outside of its `async with`"
@@ -210,14 +211,10 @@ class ApiClient:
             async with self._opened().request(method, self.url + path, **options) as answer:
                 body, status = await answer.read(), answer.status
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"no node answers at {self.url}: {_reason(error)}") from error
+            raise Unavailable(f"no node answers at {self.url}: {in_words(error)}") from error
         if status not in (200, also):
             raise _refused(path, self.url, status, body)
         return _decoded(path, self.url, body)
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or "no answer in time"
 
 
 def _decoded(path: str, url: str, body: bytes) -> Any:

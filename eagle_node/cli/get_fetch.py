@@ -19,6 +19,7 @@ from eagle_node.base.digest import Digest, digest_of
 from eagle_node.base.errors import EagleError, Unavailable, WrongContent
 from eagle_node.registry.image_reference import ImageReference
 from eagle_node.registry.names import Repository
+from eagle_node.runtime.sockets import in_words
 
 _SILENCE_S = 120.0
 """A node that sends nothing for so long is given up; it has tried all its sources by then."""
@@ -201,7 +202,7 @@ class Fetcher:
             yield
         except aiohttp.ClientConnectorError as error:
             raise Unavailable(
-                f"no node answers at {self._proxy}: {error.strerror or error}; start one with "
+                f"no node answers at {self._proxy}: {in_words(error)}; start one with "
                 "eagle-node run, or name another with --proxy"
             ) from error
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -14,7 +14,7 @@ from eagle_node.base.findings import Finding, error, ok, warning
 from eagle_node.config.tree import Config
 from eagle_node.registry.endpoints import Endpoint, Endpoints
 from eagle_node.registry.tls import TlsContexts
-from eagle_node.runtime.sockets import Address
+from eagle_node.runtime.sockets import Address, in_words
 
 _TIMEOUT_S = 10.0
 _SKEW_S = 60.0
@@ -58,7 +58,7 @@ async def _registry(endpoint: Endpoint, contexts: TlsContexts) -> list[Finding]:
         remedy = "name its CA: ca-file in its [[registry]] table; an expired one is its owner's"
         return [error(subject, text, remedy)]
     except (aiohttp.ClientError, TimeoutError) as failure:
-        text = f"{url.origin()} does not answer: {_reason(failure)}"
+        text = f"{url.origin()} does not answer: {in_words(failure)}"
         remedy = (
             "look at DNS, routes and firewalls from here (curl -v "
             f"{url}); if it is reached elsewhere: --registry {endpoint.name}=URL"
@@ -68,13 +68,6 @@ async def _registry(endpoint: Endpoint, contexts: TlsContexts) -> list[Finding]:
         text = f"{url} answers {status}: it is no registry, or broken"
         return [error(subject, text, f"correct --registry {endpoint.name}=URL, or tell its owner")]
     return [ok(subject, f"{url.origin()} answers"), *_skew(subject, date)]
-
-
-def _reason(failure: Exception) -> str:
-    """The system's words rather than the library's."""
-    if isinstance(failure, aiohttp.ClientConnectorError):
-        return failure.os_error.strerror or str(failure.os_error)
-    return str(failure) or "no answer in time"
 
 
 def _skew(subject: str, date: str) -> list[Finding]:
@@ -98,7 +91,7 @@ async def _connects(what: str, address: Address) -> Finding:
         async with asyncio.timeout(_TIMEOUT_S):
             _, writer = await asyncio.open_connection(address.host, address.port)
     except (OSError, TimeoutError) as failure:
-        text = f"{address} does not accept connections: {_reason(failure)}"
+        text = f"{address} does not accept connections: {in_words(failure)}"
         remedy = f"start the node there, let its port through, or correct --{what}"
         return error(what, text, remedy)
     writer.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import re
 import socket
 from dataclasses import dataclass
@@ -74,11 +76,26 @@ def listen_tcp(address: Address, *, flag: str) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise StartError(
-            f"cannot listen on {address}: {error.strerror}; stop what uses it or choose another "
-            f"with {flag}"
-        ) from error
+        raise StartError(f"cannot listen on {address}: {_way_out(error, address, flag)}") from error
     return listener
+
+
+def _way_out(error: OSError, address: Address, flag: str) -> str:
+    match error.errno:
+        case errno.EADDRNOTAVAIL:
+            return f"this host has no address {address.host}; choose another with {flag}"
+        case errno.EACCES:
+            return f"{error.strerror}; ports below 1024 are root's, choose another with {flag}"
+    return f"{error.strerror}; stop what uses it or choose another with {flag}"
+
+
+def in_words(error: Exception) -> str:
+    """What the system says of a failed connection, without the library's own wrapping of it."""
+    inner = getattr(error, "os_error", error)  # aiohttp.ClientConnectorError
+    if isinstance(inner, OSError) and inner.errno is not None:
+        # asyncio's strerror repeats the address; negative numbers are getaddrinfo's.
+        return os.strerror(inner.errno) if inner.errno > 0 else str(inner.strerror)
+    return str(inner) or "no answer in time"
 
 
 def bound_address(listener: socket.socket) -> Address:

@@ -14,6 +14,7 @@ from eagle_node.base.errors import Unavailable
 from eagle_node.base.ids import NodeId
 from eagle_node.base.rendezvous import ranked
 from eagle_node.runtime.clock import Clock, monotonic
+from eagle_node.runtime.sockets import in_words
 from eagle_node.tracker.errand_schema import (
     Errand,
     Report,
@@ -214,8 +215,8 @@ class TrackerClient:
             ) as response:
                 answer = await response.read()
         except (ClientError, TimeoutError) as error:
-            self._fail(url, str(error) or type(error).__name__)
-            raise Unavailable(f"tracker {url}: {error or type(error).__name__}") from error
+            self._fail(url, in_words(error))
+            raise Unavailable(f"tracker {url}: {in_words(error)}") from error
         if response.status >= 500:
             self._fail(url, f"status {response.status}")
         if response.status != 200:

@@ -11,6 +11,7 @@ from eagle_node.base.errors import StartError
 from eagle_node.runtime.sockets import (
     Address,
     bound_address,
+    in_words,
     is_loopback,
     listen_tcp,
     parse_address,
@@ -117,3 +118,23 @@ def test_loopback_is_known_by_address_and_by_name() -> None:
 def test_the_route_to_loopback_starts_at_loopback() -> None:
     """The kernel's routing table names the source address; no packet is sent."""
     assert route_source(Address("127.0.0.1", 9)) == "127.0.0.1"
+
+
+def test_an_address_of_another_host_is_no_port_in_use() -> None:
+    """The error says what is wrong instead of having somebody stopped (RFC 5737: TEST-NET-1)."""
+    with pytest.raises(StartError, match=r"no address 192\.0\.2\.77; .*--proxy-listen"):
+        listen_tcp(Address("192.0.2.77", 0), flag="--proxy-listen")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed ('192.0.2.1', 1)"), "Connection refused"),
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+        (OSError("Multiple exceptions: ..."), "Multiple exceptions: ..."),
+        (TimeoutError(), "no answer in time"),
+    ],
+)
+def test_a_failed_connection_is_told_in_the_systems_words(error: Exception, words: str) -> None:
+    """Not in those of a library, which name its own parameters."""
+    assert in_words(error) == words
