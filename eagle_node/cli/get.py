@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -19,8 +18,7 @@ from eagle_node.cli.exits import Exit
 from eagle_node.cli.get_fetch import Fetcher, Source, blob_source, file_source
 from eagle_node.cli.get_image import resolve, to_archive, to_cache, to_layout
 from eagle_node.cli.get_progress import Progress
-from eagle_node.cli.node_api import api_client
-from eagle_node.cli.parser import DEFAULT_PROXY, PROXY_VARIABLE
+from eagle_node.cli.node_api import api_client, proxy_url
 from eagle_node.cli.signals import until_signal
 from eagle_node.preheat.platforms import parse_platform
 from eagle_node.registry.image_reference import ImageReference, parse_image
@@ -49,7 +47,7 @@ async def _get_file(
         raise UsageError(f"--format {arguments.format} is for images")
     out = arguments.output or _name_of(arguments.what, source.digest)
     started, before = time.monotonic(), await _served(arguments)
-    async with Fetcher(_proxy(arguments), authorization=authorization) as fetcher:
+    async with Fetcher(proxy_url(arguments), authorization=authorization) as fetcher:
         with (
             Progress(total=None, quiet=arguments.json) as progress,
             progress.item(source.digest, None) as moved,
@@ -79,7 +77,7 @@ async def _get_image(
     if layout and out == STDOUT:
         raise UsageError("a layout is a directory; say --format docker for standard output")
     started, before = time.monotonic(), await _served(arguments)
-    async with Fetcher(_proxy(arguments), authorization=authorization) as fetcher:
+    async with Fetcher(proxy_url(arguments), authorization=authorization) as fetcher:
         pulled = await resolve(fetcher, image, platform)
         with Progress(total=pulled.size, quiet=arguments.json) as progress:
             if layout:
@@ -190,7 +188,3 @@ def _name_of(what: str, digest: Digest) -> str:
 def _need_directory(directory: Path) -> None:
     if not directory.is_dir():
         raise EagleError(f"there is no directory {directory}")
-
-
-def _proxy(arguments: argparse.Namespace) -> str:
-    return arguments.proxy or os.environ.get(PROXY_VARIABLE) or DEFAULT_PROXY

@@ -73,7 +73,7 @@ def parse_registry_name(text: str) -> str:
 
 def parse_registry_url(text: str) -> str:
     """The base URL of a registry, without a trailing slash."""
-    return _parse_http_url(text, "https://host[:port] or http://host[:port]", path=False)
+    return parse_http_url(text, "https://host[:port] or http://host[:port]", path=False)
 
 
 def parse_path(text: str) -> Path:
@@ -153,10 +153,11 @@ def _parse_host_port(text: str, default_port: int) -> Address:
 
 
 def _parse_tracker_url(text: str) -> str:
-    return _parse_http_url(text, "http://host:port or https://host:port", path=True)
+    return parse_http_url(text, "http://host:port or https://host:port", path=True)
 
 
-def _parse_http_url(text: str, forms: str, *, path: bool) -> str:
+def parse_http_url(text: str, forms: str, *, path: bool) -> str:
+    """A base URL without its trailing slash; ValueError names the ``forms`` that there are."""
     wrong = ValueError(f"{text!r} is not a base URL; write {forms}")
     try:
         url = urlsplit(text)
