@@ -31,12 +31,16 @@ ENDED = ("succeeded", "failed", "cancelled")
 
 def preheat(arguments: argparse.Namespace) -> int:
     """Begin a job and follow it, or list or cancel jobs; the exit code tells what came of it."""
+    if arguments.image is not None and (arguments.list or arguments.cancel is not None):
+        raise UsageError("--list and --cancel take no IMAGE; see eagle-node preheat --help")
     if arguments.cancel is not None:
         return asyncio.run(_cancel(arguments))
     if arguments.list:
         return asyncio.run(_list(arguments))
     if arguments.image is None:
-        raise UsageError("name an IMAGE, or say --list or --cancel JOB; see --help")
+        raise UsageError(
+            "name an IMAGE, or say --list or --cancel JOB; see eagle-node preheat --help"
+        )
     return asyncio.run(until_signal(_preheat(arguments), on_sigterm=Exit.INTERRUPTED))
 
 
@@ -47,7 +51,9 @@ async def _preheat(arguments: argparse.Namespace) -> Exit:
                 arguments.image, nodes=arguments.nodes, platform=arguments.platform
             )
         except Refused as error:
-            raise (UsageError if error.status == 400 else Unavailable)(error.detail) from error
+            if error.status == 400:
+                raise UsageError(_of_flags(error.detail)) from error
+            raise Unavailable(error.detail) from error
         if arguments.detach:
             _print(job, arguments)
             return Exit.OK
@@ -62,6 +68,11 @@ async def _preheat(arguments: argparse.Namespace) -> Exit:
             raise
     _print(job, arguments)
     return Exit.OK if job.state == "succeeded" else Exit.FAILURE
+
+
+def _of_flags(detail: str) -> str:
+    """What is wrong with a member of the request, said of the flag that gave it."""
+    return f"--{detail}" if detail.startswith(("nodes:", "platform:")) else detail
 
 
 async def _follow(api: ApiClient, job: PreheatJob, arguments: argparse.Namespace) -> PreheatJob:
@@ -99,9 +110,11 @@ async def _list(arguments: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("job", "image", "nodes", "state", "done", "created")
+    table = Table("job", "image", "nodes", "state", "done", "created", box=None, pad_edge=False)
+    table.columns[1].overflow = "fold"
     for job in jobs:
-        cells = (str(job.id), job.image, job.nodes, job.state, _done(job), job.created_at)
+        created = job.created_at.partition(".")[0].replace("T", " ")
+        cells = (str(job.id), job.image, job.nodes, job.state, _done(job), created)
         table.add_row(*map(escape, cells))
     Console(highlight=False).print(table if jobs else "no preheat jobs")
     return Exit.OK

@@ -167,7 +167,8 @@ class Preheater:
         except EagleError as error:
             await self._keep(replace(self._jobs[number], state="failed", error=str(error)))
         job = self._jobs[number]
-        log.info("preheat job %d of %s has %s %s", number, job.image, job.state, job.error)
+        why = f": {job.error}" if job.error else ""
+        log.info("preheat job %d of %s has %s%s", number, job.image, job.state, why)
 
     async def _follow(self, number: int, order: _Order) -> None:
         """Resolve, leave the errand, and look at its reports until all targets have ended."""
