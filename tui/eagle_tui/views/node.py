@@ -111,6 +111,8 @@ def facts(world: World, now: float, cells: int) -> Sequence[Line]:
 def moving(world: World, now: float, cells: int, rows: int) -> Sequence[Line]:
     """The transfers that move most, one line each."""
     busiest = sorted(world.transfers, key=lambda row: -(row.rate + row.sent_rate))
+    if not busiest and world.status is None:
+        return ()
     if not busiest:
         return (line(("Nothing moves: every blob that was asked for is here.", Tone.MUTED)),)
     fresh = world.is_fresh(now)
