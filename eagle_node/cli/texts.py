@@ -66,7 +66,7 @@ sizes:
 
 examples:
   eagle-node run
-  eagle-node run --config /etc/eagle-node/node.toml --cache-size 100GiB
+  eagle-node run --config /etc/eagle-node/config.toml --cache-size 100GiB
   eagle-node run --seeder 10.0.0.1 --tracker http://10.0.0.1:6969 --zone eu-1 --rack 7
   eagle-node run --registry ghcr.io=https://harbor.example --upload-limit 50MB
 
@@ -190,7 +190,7 @@ the same --config; a node that runs is asked for its own ports.
     epilog=f"""\
 examples:
   eagle-node doctor
-  eagle-node doctor --config /etc/eagle-node/node.toml --json
+  eagle-node doctor --config /etc/eagle-node/config.toml --json
 
 {EXIT_CODES}""",
 )
