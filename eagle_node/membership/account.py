@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 _HINTS = {
     Reason.GARBAGE: "something else sends to this port",
-    Reason.VERSION: "a node of another release, with another gossip protocol",
+    Reason.VERSION: "a node of another release, with another gossip protocol, or no node at all",
     Reason.CLUSTER: "a node of a cluster with another name; see --cluster",
     Reason.KEY: "a node with another cluster key; give all nodes the same --cluster-key-file",
     Reason.CLEAR: "a node without a cluster key; give it this cluster's --cluster-key-file",

@@ -150,7 +150,9 @@ class MetaInfoClient:
                 return bytes(await call)
         except TimeoutError:
             self._failed_at[address] = self._clock()
-            raise Unavailable(f"seeder {address} takes no questions") from None
+            raise Unavailable(
+                f"seeder {address} did not take a question within {TAKEN_S:g} s"
+            ) from None
         finally:
             call.cancel()
 
