@@ -7,13 +7,15 @@ report to the leader, and so renew the leases that they hold.
 
     service ─► session     connections with other nodes: TCP, mutual TLS when there is a key
        ├─────► storage     log, term, vote, snapshot in SQLite, on disk before any answer
-       └─────► machine     one node, sans-IO: what happens to it, and its reports
-                 ├► seat ─► raft ─► leadership, log    its part in one log: elections, replication
-                 │    ├───► duty ─► leases, policy     a leader's work: grants, voters, merging
-                 │    └───► telling                    what a leader tells whom
-                 ├► meeting, lifespan                  which cluster to be in: pure decisions
-                 ├► attachment ─► holdings             whom to report to; what this node holds
-                 └► requests, members, outbox          who asks; who is there; effects in order
+       └─────► machine     one node, sans-IO: which part sees what, and the node's reports
+                 ├► affiliation                          which cluster it belongs to
+                 │    ├► meeting, lifespan                 pure decisions: go over, begin, end
+                 │    └► seat                              its part in that cluster's log
+                 │        ├► raft ─► leadership, log         elections, replication, reads
+                 │        ├► duty ─► leases, policy          a leader's work: grants, voters
+                 │        └► telling                         what a leader tells whom
+                 ├► attachment ─► holdings               whom to report to; what it holds
+                 └► requests, members, outbox            who asks; who is there; effects in order
 
 ``records``      what is replicated and stored       ``messages``   what nodes send each other
 ``events``       into and out of ``machine``         ``raft_events``  into and out of ``raft``
