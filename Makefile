@@ -69,7 +69,7 @@ fuzz: $(STAMP) ## the fuzz targets with atheris, FUZZ_S seconds each (default: 6
 lock: $(STAMP) ## requirements.lock anew, for the dependencies in pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
 		--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--all-build-deps --extra dev --output-file requirements.lock pyproject.toml
+		--all-build-deps --extra dev --extra otel --output-file requirements.lock pyproject.toml
 
 .PHONY: test-tools
 test-tools:

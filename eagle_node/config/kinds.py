@@ -156,6 +156,12 @@ def _parse_tracker_url(text: str) -> str:
     return parse_http_url(text, "http://host:port or https://host:port", path=True)
 
 
+def _parse_otlp_url(text: str) -> str:
+    """The base URL, also out of that of the traces."""
+    forms = "http://host:4318 or https://host:4318"
+    return parse_http_url(text, forms, path=True).removesuffix("/v1/traces")
+
+
 def parse_http_url(text: str, forms: str, *, path: bool) -> str:
     """A base URL without its trailing slash; ValueError names the ``forms`` that there are."""
     wrong = ValueError(f"{text!r} is not a base URL; write {forms}")
@@ -240,6 +246,7 @@ ROLES = Kind(metavar="auto|LIST", parse=_parse_roles)
 NEVER = Kind(metavar="LIST", parse=_parse_never)
 """A set of names out of `EXCLUDABLE`."""
 TRACKER_URL = Kind(metavar="URL", parse=_parse_tracker_url)
+OTLP_URL = Kind(metavar="URL", parse=_parse_otlp_url)
 STORAGE_URL = Kind(metavar="URL", parse=_parse_storage_url)
 RULE = Kind(metavar="REGEX", parse=_parse_rule)
 REGISTRY_NAME = Kind(metavar="NAME", parse=parse_registry_name)

@@ -1,4 +1,6 @@
-"""Loading: flag > environment > file > default, then what only several options together tell.
+"""Loading: flag > environment > file > variables of OpenTelemetry > default.
+
+Then what only several options together tell.
 
 The highest source that sets an option wins as a whole; lists are not joined.
 """
@@ -14,7 +16,12 @@ from typing import Any
 from eagle_node.base.errors import UsageError
 from eagle_node.config.options import ENVIRONMENT_PREFIX, OPTIONS
 from eagle_node.config.roles import with_roles
-from eagle_node.config.sources import Settings, from_environment, from_flags
+from eagle_node.config.sources import (
+    Settings,
+    from_environment,
+    from_flags,
+    from_standard_environment,
+)
 from eagle_node.config.toml_file import read_file
 from eagle_node.config.tree import Config
 
@@ -35,6 +42,7 @@ def load(
     layers: list[Settings] = [from_flags(flags), from_environment(environment)]
     if file is not None:
         layers.append(read_file(Path(file)))
+    layers.append(from_standard_environment(environment))
     settings = {name: value for layer in reversed(layers) for name, value in layer.items()}
     return assemble(settings, default_data_dir=_default_data_dir(environment))
 

@@ -382,6 +382,13 @@ _LOGGING = (
         ("log.level",),
         "least severe lines that are written (default: info)",
     ),
+    Option(
+        "otlp-endpoint",
+        kinds.OTLP_URL,
+        ("trace.endpoint",),
+        "base URL of an OpenTelemetry collector (OTLP over HTTP) that gets traces; needs the extra "
+        "eagle-node[otel] (default: OTEL_EXPORTER_OTLP_ENDPOINT, else none)",
+    ),
 )
 
 GROUPS: Mapping[str, tuple[Option, ...]] = {
@@ -390,7 +397,7 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
     "registries": _REGISTRIES,
     "listeners (port 0: any free one)": _LISTENERS,
     "cache and limits": _LIMITS,
-    "logs": _LOGGING,
+    "logs and traces": _LOGGING,
     "tuning": _TUNING,
 }
 """Options under their headings, in the order of the help texts."""

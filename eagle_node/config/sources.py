@@ -22,6 +22,9 @@ class Setting:
 Settings = Mapping[str, Setting]
 """By option name."""
 
+_STANDARD = {"otlp-endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
+"""OpenTelemetry's specification of SDK environment variables."""
+
 
 def from_flags(given: Mapping[str, Sequence[str]]) -> dict[str, Setting]:
     """Settings of the command line; ``given`` holds the texts of each flag that was used."""
@@ -40,6 +43,15 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Setting]:
         option.name: _parsed(option, text.split() if option.many else [text], where=option.variable)
         for option in OPTIONS.values()
         if (text := environment.get(option.variable, "").strip())
+    }
+
+
+def from_standard_environment(environment: Mapping[str, str]) -> dict[str, Setting]:
+    """Settings of variables that all programs share; ours say more, so they count less."""
+    return {
+        name: _parsed(OPTIONS[name], [text], where=variable)
+        for name, variable in _STANDARD.items()
+        if (text := environment.get(variable, "").strip())
     }
 
 

@@ -248,6 +248,14 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceConfig:
+    """Spans for a trace collector."""
+
+    endpoint: str = ""
+    """Base URL of an OTLP/HTTP collector; none by default: no span is recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything."""
 
@@ -264,3 +272,4 @@ class Config:
     api: ApiConfig = field(default_factory=ApiConfig)
     webhook: WebhookConfig = field(default_factory=WebhookConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    trace: TraceConfig = field(default_factory=TraceConfig)

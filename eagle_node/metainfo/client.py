@@ -42,6 +42,7 @@ from eagle_node.metainfo.registry_messages import (
 )
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.sockets import Address
+from eagle_node.runtime.tracing import trace_headers
 
 if TYPE_CHECKING:
     import grpc
@@ -112,7 +113,7 @@ class MetaInfoClient:
     ) -> AsyncGenerator[FetchReply, None]:
         """What the seeder tells, until it has told everything; closing this cancels the call."""
         channel = await self._connected(address)
-        call = channel.unary_stream(FETCH)(encode_fetch_request(request))
+        call = channel.unary_stream(FETCH)(encode_fetch_request(request), metadata=_metadata())
         try:
             with _translated(address):
                 async for raw in call:
@@ -125,7 +126,9 @@ class MetaInfoClient:
         """Tell one seeder what may be wanted soon; it fetches nothing before it has answered."""
         channel = await self._connected(address)
         with _translated(address):
-            await channel.unary_unary(PREFETCH)(encode_prefetch_request(request), timeout=_TELL_S)
+            await channel.unary_unary(PREFETCH)(
+                encode_prefetch_request(request), timeout=_TELL_S, metadata=_metadata()
+            )
 
     async def manifest(self, address: Address, request: ManifestRequest) -> ManifestReply:
         """What a registry answers, asked by one seeder."""
@@ -142,7 +145,7 @@ class MetaInfoClient:
     async def _question(self, address: Address, path: str, raw: bytes) -> bytes:
         """The answer of a seeder that takes the question at once; a silent one comes last then."""
         channel = await self._connected(address)
-        call = channel.unary_unary(path)(raw, timeout=ANSWERED_S)
+        call = channel.unary_unary(path)(raw, timeout=ANSWERED_S, metadata=_metadata())
         try:
             with _translated(address):
                 async with asyncio.timeout(TAKEN_S):
@@ -164,7 +167,7 @@ class MetaInfoClient:
         They may be fewer than were asked for: the caller counts. Closing this cancels the call.
         """
         channel = await self._connected(address)
-        call = channel.unary_stream(READ)(encode_read_request(request))
+        call = channel.unary_stream(READ)(encode_read_request(request), metadata=_metadata())
         replies = aiter(call)
         try:
             while True:
@@ -212,6 +215,11 @@ class MetaInfoClient:
             each: failed for each, failed in self._failed_at.items() if now - failed < AVOID_S
         }
         return sorted(addresses, key=lambda each: each in self._failed_at)
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
+    """What a call bears beside its request."""
+    return tuple(trace_headers().items())
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from eagle_node.metainfo.registry_messages import (
     encode_check_reply,
     encode_manifest_reply,
 )
-from eagle_node.metainfo.service import abort, malformed
+from eagle_node.metainfo.service import abort, call_span, malformed
+from eagle_node.runtime.tracing import Tracer
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -37,7 +38,9 @@ class RegistryHandler(Protocol):
         ...
 
 
-def add_registry_service(server: grpc.aio.Server, handler: RegistryHandler) -> None:
+def add_registry_service(
+    server: grpc.aio.Server, handler: RegistryHandler, tracer: Tracer | None = None
+) -> None:
     """Let ``server`` answer the Registry service of ``metainfo.proto`` with ``handler``."""
     import grpc
 
@@ -49,21 +52,22 @@ def add_registry_service(server: grpc.aio.Server, handler: RegistryHandler) -> N
 
     for path, answer in ((MANIFEST, manifest), (CHECK, check)):
         service, name = path.strip("/").split("/")
-        method = grpc.unary_unary_rpc_method_handler(_call(answer))
+        method = grpc.unary_unary_rpc_method_handler(_call(answer, path, tracer))
         server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler(service, {name: method})]
         )
 
 
 def _call(
-    answer: Callable[[bytes], Awaitable[bytes]],
+    answer: Callable[[bytes], Awaitable[bytes]], path: str, tracer: Tracer | None
 ) -> Callable[[bytes, Any], Awaitable[bytes]]:
     """A method over raw bytes, which tells at once that it was called."""
 
     async def call(raw: bytes, context: Any) -> bytes:
         await context.send_initial_metadata(())
         try:
-            return await answer(raw)
+            with call_span(tracer, path, context):
+                return await answer(raw)
         except EagleError as error:
             await abort(context, encode_error(error))
         except ValueError as error:

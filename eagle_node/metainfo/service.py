@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from eagle_node.base.errors import EagleError
@@ -25,11 +26,12 @@ from eagle_node.metainfo.messages import (
     encode_prefetch_reply,
     encode_read_reply,
 )
+from eagle_node.runtime.tracing import TRACE_HEADERS, Tracer, note, serving
 
 if TYPE_CHECKING:
     import grpc.aio
 
-R = TypeVar("R")
+R = TypeVar("R", FetchRequest, ReadRequest)
 A = TypeVar("A")
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
@@ -61,11 +63,13 @@ class MetaInfoHandler(Protocol):
         ...
 
 
-def add_metainfo_service(server: grpc.aio.Server, handler: MetaInfoHandler) -> None:
+def add_metainfo_service(
+    server: grpc.aio.Server, handler: MetaInfoHandler, tracer: Tracer | None = None
+) -> None:
     """Let ``server`` answer the services for blobs of ``metainfo.proto`` with ``handler``."""
     import grpc
 
-    calls = _Calls(handler)
+    calls = _Calls(handler, tracer)
     methods = {
         GET_METAINFO: grpc.unary_unary_rpc_method_handler(calls.get_metainfo),
         FETCH: grpc.unary_stream_rpc_method_handler(calls.fetch),
@@ -82,14 +86,15 @@ def add_metainfo_service(server: grpc.aio.Server, handler: MetaInfoHandler) -> N
 class _Calls:
     """Methods over raw bytes, so that malformed requests get our error."""
 
-    def __init__(self, handler: MetaInfoHandler) -> None:
+    def __init__(self, handler: MetaInfoHandler, tracer: Tracer | None) -> None:
         self._handler = handler
+        self._tracer = tracer
 
     async def get_metainfo(self, raw: bytes, context: Any) -> bytes:
         try:
-            return encode_metainfo_reply(
-                await self._handler.get_metainfo(decode_metainfo_request(raw))
-            )
+            url = decode_metainfo_request(raw)
+            with call_span(self._tracer, GET_METAINFO, context):
+                return encode_metainfo_reply(await self._handler.get_metainfo(url))
         except EagleError as error:
             await abort(context, encode_error(error))
         except ValueError as error:
@@ -97,7 +102,10 @@ class _Calls:
 
     async def prefetch(self, raw: bytes, context: Any) -> bytes:
         try:
-            await self._handler.prefetch(decode_prefetch_request(raw))
+            request = decode_prefetch_request(raw)
+            with call_span(self._tracer, PREFETCH, context):
+                note({"eagle.request_id": request.request_id, "eagle.node": request.node_id})
+                await self._handler.prefetch(request)
         except EagleError as error:
             await abort(context, encode_error(error))
         except ValueError as error:
@@ -106,14 +114,17 @@ class _Calls:
 
     async def fetch(self, raw: bytes, context: Any) -> None:
         await self._stream(
-            raw, context, decode_fetch_request, self._handler.fetch, encode_fetch_reply
+            FETCH, raw, context, decode_fetch_request, self._handler.fetch, encode_fetch_reply
         )
 
     async def read(self, raw: bytes, context: Any) -> None:
-        await self._stream(raw, context, decode_read_request, self._handler.read, encode_read_reply)
+        await self._stream(
+            READ, raw, context, decode_read_request, self._handler.read, encode_read_reply
+        )
 
     async def _stream(
         self,
+        path: str,
         raw: bytes,
         context: Any,
         decode: Callable[[bytes], R],
@@ -128,13 +139,25 @@ class _Calls:
             await abort(context, malformed(error))
         replies = answer(request)
         try:
-            async for reply in replies:
-                await context.write(encode(reply))
+            with call_span(self._tracer, path, context):
+                note({"eagle.request_id": request.request_id, "eagle.node": request.node_id})
+                async for reply in replies:
+                    await context.write(encode(reply))
         except EagleError as error:
             await abort(context, encode_error(error))
         finally:
             if isinstance(replies, AsyncGenerator):
                 await replies.aclose()
+
+
+def call_span(tracer: Tracer | None, path: str, context: Any) -> AbstractContextManager[None]:
+    """The block answers a call of the method at ``path``, in the trace of its caller."""
+    if tracer is None:
+        return nullcontext()
+    headers = {key: value for key, value in context.invocation_metadata() if key in TRACE_HEADERS}
+    service, method = path.strip("/").split("/")
+    about = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
+    return serving(tracer, f"seeder {method}", headers, about)
 
 
 def malformed(error: ValueError) -> RpcStatus:

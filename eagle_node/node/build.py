@@ -9,6 +9,7 @@ from functools import partial
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 from yarl import URL
 
+from eagle_node import __version__
 from eagle_node.api.handlers import build_api
 from eagle_node.api.token import read_token
 from eagle_node.base.errors import StartError, UsageError
@@ -51,6 +52,7 @@ from eagle_node.seeder.desk import DeskService, RegistryDesk
 from eagle_node.seeder.origins import Origins
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.transfers import Source
+from eagle_node.tracing.session import open_tracing
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.handlers import TrackerService
 from eagle_node.trust.certificates import SERVER_NAME, NodeIdentity
@@ -63,6 +65,15 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     parts = Parts(config, stack)
     stack.push_async_callback(_close_unstarted, parts)
     stack.enter_context(log_events(parts.events))
+    if config.trace.endpoint:
+        about = {
+            "service.name": "eagle-node",
+            "service.version": __version__,
+            "service.instance.id": parts.node_id,
+            "eagle.cluster": config.node.cluster,
+            "eagle.zone": config.node.zone,
+        }
+        parts.tracer = await stack.enter_async_context(open_tracing(config.trace.endpoint, about))
     await stack.enter_async_context(parts.upstream)
     if parts.runs(Role.PROXY) or parts.runs(Role.SEEDER):
         await stack.enter_async_context(parts.manifests)
@@ -187,9 +198,9 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
     address = parts.config.seeder.metainfo_listen
     listen_tcp(address, flag="--metainfo-port").close()
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    add_metainfo_service(server, handler)
+    add_metainfo_service(server, handler, parts.tracer)
     parts.desk = RegistryDesk(parts.upstream, parts.manifests, parts.config.proxy)
-    add_registry_service(server, DeskService(parts.desk))
+    add_registry_service(server, DeskService(parts.desk), parts.tracer)
     try:
         if parts.identity is None:
             port = server.add_insecure_port(str(address))
@@ -298,6 +309,7 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
             rules=Rules(config),
             metrics=parts.metrics,
             ca=LocalCaFile(parts.config.node.data_dir / LOCAL_CA),
+            tracer=parts.tracer,
         )
     )
 

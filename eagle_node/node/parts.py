@@ -28,6 +28,7 @@ from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.manifest_store import ManifestStore
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.sockets import Address
+from eagle_node.runtime.tracing import Tracer
 from eagle_node.seeder.desk import RegistryDesk
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.events import Traffic
@@ -60,6 +61,8 @@ class Parts:
         self.config = config
         self.stack = stack
         self.metrics = Metrics()
+        self.tracer: Tracer | None = None
+        """Records what requests cost; None: nobody wants to know."""
         self.host = advertised_host(config)
         path = config.node.cluster_key_file
         self.key_file = KeyFile(path) if path is not None else None

@@ -16,6 +16,7 @@ from eagle_node.config.tree import SwarmConfig
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.messages import (
     BeatEvent,
+    FetchReply,
     FetchRequest,
     InlineEvent,
     LayoutEvent,
@@ -33,6 +34,7 @@ from eagle_node.runtime.context import request_id
 from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
+from eagle_node.runtime.tracing import peer_attributes, span
 from eagle_node.swarm.events import (
     PeerLost,
     PieceRejected,
@@ -455,20 +457,25 @@ class SwarmFill:
             only_first=not whole,
             path=self._blob.served_at,
         )
-        async for reply in self._means.metainfo.fetch_from(seeder, request):
-            match reply:
-                case LayoutEvent(size=size, version=version, swarm_port=port):
-                    if version != LAYOUT_VERSION:
-                        raise Unavailable(f"seeder {seeder} speaks layout version {version}")
-                    await self._begin(size, transfer, swarmed=True)
-                    self._fall_back_to(seeder, port)
-                case SegmentEvent(index=index, layer=layer):
-                    self._learn(index, layer, transfer)
-                case InlineEvent(data=data):
-                    await self._begin(len(data), transfer, swarmed=False)
-                    await self._write_inline(data, transfer)
-                case BeatEvent(received=received):
-                    self._events.put_nowait(m.SeederBeat(received))
+        about = {**self._blob.attributes, **peer_attributes(seeder)}
+        with span("seeder stream", "client", about):
+            async for reply in self._means.metainfo.fetch_from(seeder, request):
+                await self._hear(reply, seeder, transfer)
+
+    async def _hear(self, reply: FetchReply, seeder: Address, transfer: Transfer) -> None:
+        match reply:
+            case LayoutEvent(size=size, version=version, swarm_port=port):
+                if version != LAYOUT_VERSION:
+                    raise Unavailable(f"seeder {seeder} speaks layout version {version}")
+                await self._begin(size, transfer, swarmed=True)
+                self._fall_back_to(seeder, port)
+            case SegmentEvent(index=index, layer=layer):
+                self._learn(index, layer, transfer)
+            case InlineEvent(data=data):
+                await self._begin(len(data), transfer, swarmed=False)
+                await self._write_inline(data, transfer)
+            case BeatEvent(received=received):
+                self._events.put_nowait(m.SeederBeat(received))
 
     async def _begin(self, size: int, transfer: Transfer, *, swarmed: bool) -> None:
         arrival = await transfer.begin(size)

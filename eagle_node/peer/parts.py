@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import request_id
 from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import first_error
+from eagle_node.runtime.tracing import peer_attributes, span
 from eagle_node.swarm.parts import PartFetches
 from eagle_node.swarm.transfers import Transfer
 
@@ -85,12 +86,19 @@ class PartSource:
             start=writer.offset,
             stop=run.stop,
         )
+        about = {**self.blob.attributes, **peer_attributes(seeder)}
         chunks = self.metainfo.read_from(seeder, request, silence_s=self.silence_s)
+        with span("seeder read", "client", about):
+            if not await self._write(chunks, writer):
+                raise Unavailable(f"seeder {seeder} ended early")
+
+    async def _write(self, chunks: AsyncGenerator[bytes, None], writer: PartWriter) -> bool:
+        """Until nothing more is wanted; False when the bytes end before."""
         async with aclosing(chunks):
             async for chunk in chunks:
                 await self.download.take(len(chunk))
                 self.metrics.peer_download_bytes.inc(len(chunk))
                 await writer.write(chunk)
                 if not writer.wanted:
-                    return
-        raise Unavailable(f"seeder {seeder} ended early")
+                    return True
+        return False

@@ -20,6 +20,7 @@ from eagle_node.registry.upstream import BlobInfo
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.context import request_id
 from eagle_node.runtime.sockets import Address
+from eagle_node.runtime.tracing import peer_attributes, span
 
 log = logging.getLogger(__name__)
 
@@ -177,17 +178,16 @@ class RemoteDesk:
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """As the seeder's desk answers."""
-        reply = await self.client.check(
-            self.seeder,
-            CheckRequest(
-                registry=blob.repository.registry,
-                repository=blob.repository.name,
-                digest=blob.digest,
-                authorization=authorization or "",
-                node_id=self.node_id,
-                request_id=request_id.get(),
-            ),
+        request = CheckRequest(
+            registry=blob.repository.registry,
+            repository=blob.repository.name,
+            digest=blob.digest,
+            authorization=authorization or "",
+            node_id=self.node_id,
+            request_id=request_id.get(),
         )
+        with span("seeder question", "client", peer_attributes(self.seeder)):
+            reply = await self.client.check(self.seeder, request)
         return BlobInfo(
             size=reply.size,
             age_s=reply.age_ms / 1000,
@@ -197,20 +197,19 @@ class RemoteDesk:
 
     async def manifest(self, asked: ManifestQuestion) -> ManifestAnswer:
         """As the seeder's desk answers; that the body is what it is called is for the caller."""
-        reply = await self.client.manifest(
-            self.seeder,
-            ManifestRequest(
-                registry=asked.repository.registry,
-                repository=asked.repository.name,
-                reference=asked.reference,
-                head=asked.method == "HEAD",
-                accept=asked.accept,
-                authorization=asked.authorization or "",
-                fresh=asked.fresh,
-                node_id=self.node_id,
-                request_id=request_id.get(),
-            ),
+        request = ManifestRequest(
+            registry=asked.repository.registry,
+            repository=asked.repository.name,
+            reference=asked.reference,
+            head=asked.method == "HEAD",
+            accept=asked.accept,
+            authorization=asked.authorization or "",
+            fresh=asked.fresh,
+            node_id=self.node_id,
+            request_id=request_id.get(),
         )
+        with span("seeder question", "client", peer_attributes(self.seeder)):
+            reply = await self.client.manifest(self.seeder, request)
         return ManifestAnswer(
             digest=reply.digest,
             media_type=reply.media_type,

@@ -25,6 +25,7 @@ from eagle_node.proxy.send import send_blob
 from eagle_node.registry.access import Access
 from eagle_node.registry.errors import oci_error
 from eagle_node.registry.names import BlobRef
+from eagle_node.runtime.tracing import note
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class BlobHandler:
 
     async def head(self, request: web.BaseRequest, blob: BlobRef) -> web.StreamResponse:
         """Size and digest; moves no bytes of the blob."""
+        note(blob.attributes)
         size = await self._opener.size(blob, request.headers.get(hdrs.AUTHORIZATION))
         return head_response(_headers(blob), size)
 
@@ -63,6 +65,7 @@ class BlobHandler:
     ) -> web.StreamResponse:
         """The bytes asked for; streamed from the origin unstored when there is no room."""
         started = time.monotonic()
+        note(blob.attributes)
         headers = _headers(blob)
         if none_match_fails(request, headers[hdrs.ETAG]):
             await self._access.check(blob, request.headers.get(hdrs.AUTHORIZATION))

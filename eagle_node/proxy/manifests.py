@@ -14,6 +14,7 @@ from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuesti
 from eagle_node.registry.manifests import Manifests
 from eagle_node.registry.names import Repository
 from eagle_node.registry.route import ManifestRoute
+from eagle_node.runtime.tracing import note
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class ManifestHandler:
             authorization=request.headers.get(hdrs.AUTHORIZATION),
             fresh="no-cache" in request.headers.get(hdrs.CACHE_CONTROL, "").lower(),
         )
+        note({**route.repository.attributes, "oci.manifest.reference": str(route.reference)})
         answer = await self._manifests.get(asked)
         if answer.stale:
             self._metrics.stale_answers.labels("digest" if asked.is_digest else "tag").inc()

@@ -36,6 +36,7 @@ from eagle_node.registry.route import (
     parse_route,
 )
 from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
+from eagle_node.runtime.tracing import Tracer, note, note_failure, serving
 from eagle_node.trust.local_ca_file import LocalCaFile
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Proxy:
         rules: Rules,
         metrics: Metrics,
         ca: LocalCaFile,
+        tracer: Tracer | None = None,
     ) -> None:
         self._config = config
         self._listener = listener
@@ -68,6 +70,7 @@ class Proxy:
         self._passing = passing
         self._forward = Forward(blobs, manifests, passing, rules)
         self._metrics = metrics
+        self._tracer = tracer
         self._check = CheckAnswers()
         self._connects = Connects(Intercepts(config), ca, metrics)
         self._waiting: set[Front] = set()
@@ -99,6 +102,11 @@ class Proxy:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         request_id.set(accepted_id(request.headers.get(REQUEST_ID_HEADER, "")))
+        about = {"http.request.method": request.method, "eagle.request_id": request_id.get()}
+        with serving(self._tracer, "client request", request.headers, about):
+            return await self._answer(request)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         kind, status = "other", 500
         try:
             if request.method == hdrs.METH_CONNECT:
@@ -132,6 +140,8 @@ class Proxy:
             status, headers, body = oci_error(error)
             headers[REQUEST_ID_HEADER] = request_id.get()
             log.info("%s %s: %d %s", request.method, request.path, status, error)
+            if status >= 500:
+                note_failure(error)
             if request.method == hdrs.METH_HEAD:
                 return web.Response(status=status, headers=headers)
             return web.Response(status=status, headers=headers, body=body)
@@ -140,6 +150,7 @@ class Proxy:
             raise
         finally:
             self._metrics.requests.labels(kind, str(status)).inc()
+            note({"eagle.kind": kind, "http.response.status_code": status})
 
     async def _file(self, request: web.BaseRequest) -> web.StreamResponse:
         found = files.parse_file(request.query, request.headers, self._config.registries)

@@ -21,6 +21,7 @@ from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.registry.upstream import BlobInfo
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.singleflight import SingleFlight
+from eagle_node.runtime.tracing import span
 
 AccessKey = NewType("AccessKey", bytes)
 """Salted hash of who asks for what; neither can be read back from it."""
@@ -189,6 +190,10 @@ class Access:
         While the origin is down, or limits our rate, its last yes counts further (a stale grant);
         without one its `Unavailable`, or `Denied` with 429, is raised.
         """
+        with span("access check", "internal", blob.attributes):
+            return await self._check(blob, authorization)
+
+    async def _check(self, blob: BlobRef, authorization: str | None) -> Grant:
         key = self._memory.key(blob, authorization)
         grant = self._memory.recall(key)
         if grant is None and (proof := self._proving.get(key)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NewType
 
@@ -52,6 +53,11 @@ class Repository:
     registry: str
     name: str
 
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What a span tells of it."""
+        return {"oci.registry": self.registry, "oci.repository": self.name}
+
     def __str__(self) -> str:
         return f"{self.registry}/{self.name}"
 
@@ -69,6 +75,11 @@ class BlobRef:
     def path(self) -> str:
         """Its path at its registry."""
         return self.served_at or f"/v2/{self.repository.name}/blobs/{self.digest}"
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What a span tells of it; not `served_at`, whose query may be signed."""
+        return {**self.repository.attributes, "oci.digest": self.digest}
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}"

@@ -22,6 +22,7 @@ from eagle_node.registry.redirects import REDIRECTS, next_url, same_origin
 from eagle_node.registry.tls import TlsContexts
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
+from eagle_node.runtime.tracing import TRACE_HEADERS, note, span, trace_headers
 
 log = logging.getLogger(__name__)
 
@@ -230,8 +231,14 @@ class Transport:
         if (identifier := request_id.get()) and same_origin(request.url, request.endpoint.base):
             headers[REQUEST_ID_HEADER] = accepted_id(identifier)
         self._metrics.origin_requests.labels(request.method).inc()
+        about: dict[str, str | int] = {
+            "http.request.method": request.method,
+            "server.address": request.url.host or "",
+            "server.port": request.url.port or 0,
+        }
         try:
-            with self.translated(request.name):
+            with span("registry request", "client", about), self.translated(request.name):
+                _trace(request, headers)
                 response = await self._session.request(
                     request.method,
                     request.url,
@@ -240,6 +247,7 @@ class Transport:
                     allow_redirects=False,
                     ssl=context or True,
                 )
+                note({"http.response.status_code": response.status})
         except Unavailable as error:
             self._note_silent(request.url.authority, error)
             raise
@@ -255,6 +263,16 @@ class Transport:
         if server in self._unreachable:
             self._unreachable.discard(server)
             log.info("%s answers again", server)
+
+
+def _trace(request: Request, headers: CIMultiDict[str]) -> None:
+    """The registry goes on with the trace; who else it redirects to learns nothing of it."""
+    if not same_origin(request.url, request.endpoint.base):
+        for name in TRACE_HEADERS:
+            headers.popall(name, None)
+    elif told := trace_headers():
+        headers.popall("tracestate", None)
+        headers.update(told)
 
 
 def _reason(error: Exception) -> str:

@@ -28,6 +28,7 @@ from eagle_node.registry.names import (
 from eagle_node.registry.upstream import BlobInfo, Upstream
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.context import request_id
+from eagle_node.runtime.tracing import note
 
 
 class RegistryDesk:
@@ -71,6 +72,7 @@ class DeskService:
     async def manifest(self, request: ManifestRequest) -> ManifestReply:
         """The manifest, or what is told of it."""
         request_id.set(request.request_id)
+        note({"eagle.request_id": request.request_id, "eagle.node": request.node_id})
         answer = await self._desk.manifest(
             ManifestQuestion(
                 repository=_repository(request),
@@ -94,6 +96,7 @@ class DeskService:
     async def check(self, request: CheckRequest) -> CheckReply:
         """Whether the reader may have the blob."""
         request_id.set(request.request_id)
+        note({"eagle.request_id": request.request_id, "eagle.node": request.node_id})
         blob = BlobRef(_repository(request), Digest(request.digest))
         info = await self._desk.check_blob(blob, request.authorization or None)
         return CheckReply(

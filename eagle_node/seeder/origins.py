@@ -14,6 +14,7 @@ from eagle_node.registry.blob_stream import BlobStream
 from eagle_node.registry.names import BlobRef
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.tasks import TaskSet
+from eagle_node.runtime.tracing import note, span
 from eagle_node.seeder.archive import Archive
 from eagle_node.seeder.origin import InOrderFill
 from eagle_node.seeder.source import ByteSource
@@ -64,11 +65,16 @@ class Origins:
         """The source of ``blob`` as this client may read it."""
 
         async def fill(transfer: Transfer) -> None:
-            with self.turns.filling(transfer):
+            with (
+                span("origin fetch", "internal", blob.attributes),
+                self.turns.filling(transfer),
+            ):
                 if self._archive is not None and await self._from_archive(
                     self._archive, transfer, blob, authorization
                 ):
+                    note({"eagle.source": "storage"})
                     return
+                note({"eagle.source": "registry"})
                 registry = _RegistryBlob(self._upstream, blob, authorization)
                 await self._fill(registry, transfer)
 

@@ -42,6 +42,38 @@ def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> No
     assert config.limits.download == 0
 
 
+def test_opentelemetrys_own_variable_counts_least(tmp_path: Path) -> None:
+    """It is there for all programs of a host; what is said to this one comes first."""
+    file = tmp_path / "node.toml"
+    file.write_text('otlp-endpoint = "http://file:4318"\n')
+    shared = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://shared:4318/"}
+    assert load({}, file=None, environment={}).trace.endpoint == ""
+    assert load({}, file=None, environment=shared).trace.endpoint == "http://shared:4318"
+    assert load({}, file=str(file), environment=shared).trace.endpoint == "http://file:4318"
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("http://10.0.0.9:4318", "http://10.0.0.9:4318"),
+        ("https://otel.example/tenant/", "https://otel.example/tenant"),
+        ("http://10.0.0.9:4318/v1/traces", "http://10.0.0.9:4318"),
+    ],
+)
+def test_a_collector_by_its_base_or_its_traces(text: str, endpoint: str) -> None:
+    """Both are what collectors' pages tell to configure."""
+    assert from_flags_only({"otlp-endpoint": [text]}).trace.endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.9:4318", "grpc://10.0.0.9:4317", "http://user:word@host:4318", "http://h?k=v"]
+)
+def test_what_is_no_collector_is_named(text: str) -> None:
+    """With the form that is right; credentials go into OpenTelemetry's own variable."""
+    with pytest.raises(UsageError, match=r"OTEL_EXPORTER_OTLP_ENDPOINT.*http://host:4318"):
+        load({}, file=None, environment={"OTEL_EXPORTER_OTLP_ENDPOINT": text})
+
+
 def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
     """``EAGLE_NODE_CONFIG`` stands for ``--config``, which wins over it."""
     (tmp_path / "a.toml").write_text('rack = "a"')
