@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY_CODE = 0xFF
+_LEAST_ROOM = 256 << 10
+"""Bytes that opening a database may take: its log, the index of it, a page or two."""
 """Bits of an extended result code that hold the primary one (sqlite.org/rescode.html)."""
 
 Migration = Callable[["Tables"], None]
@@ -135,9 +138,15 @@ class Database:
             self._tables = None
             code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
             raise (Damaged if code in _DAMAGED else StartError)(
-                f"cannot use the database {self._name}: {error}; if it is damaged, remove it or "
-                "choose another --data-dir"
+                f"cannot use the database {self._name}: {error}; {self._way_out()}"
             ) from error
+
+    def _way_out(self) -> str:
+        """SQLite calls a disk that is full an I/O error while it opens a file."""
+        with suppress(OSError):
+            if shutil.disk_usage(Path(self._name).parent).free < _LEAST_ROOM:
+                return "its disk is full: make room there, or choose another --data-dir"
+        return "if it is damaged, remove it or choose another --data-dir"
 
     def _check_pages(self, connection: sqlite3.Connection) -> None:
         found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from eagle_node.base.digest import Digest
+from eagle_node.base.errors import StartError
 from eagle_node.blobs.files import blob_directory
+from eagle_node.store.database import Database
 from tests.support.images import files_image, push
 from tests.support.node import Node, eagle_node
 from tests.support.origin import NAME, scripted_origin
@@ -67,6 +69,15 @@ async def test_a_disk_that_fills_up_from_outside(tmp_path: Path) -> None:
             await pull_image(node, image)
             assert (await node.status())["cache"]["blobs"] == len(image.blobs)
             assert "Traceback" not in node.log()
+
+
+async def test_a_start_on_a_full_disk_asks_for_room(tmp_path: Path) -> None:
+    """SQLite's own word for it, an I/O error, sounds like a broken disk."""
+    async with small_disk(tmp_path / "disk") as disk:
+        _fill(disk / "filler")
+        with pytest.raises(StartError, match="its disk is full: make room there"):
+            async with Database(disk / "x.sqlite", ()):
+                pass
 
 
 def _fill(path: Path) -> None:
