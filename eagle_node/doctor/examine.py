@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from eagle_node.base.findings import Finding, Level, ok
 from eagle_node.config.tree import Config, Role
 from eagle_node.doctor.disk import check_data_dir
-from eagle_node.doctor.host import check_clock, check_file_limit
+from eagle_node.doctor.host import check_advertised, check_clock, check_file_limit
 from eagle_node.doctor.ports import check_ports
 from eagle_node.doctor.process import Running, running_node
 from eagle_node.doctor.reach import check_nodes, check_registries
@@ -41,6 +41,7 @@ async def examine(
 def _local(config: Config, running: Running | None, now: datetime.datetime) -> list[Finding]:
     return [
         *check_ports(config, running),
+        *check_advertised(config),
         *check_data_dir(config),
         check_file_limit(running),
         check_clock(),

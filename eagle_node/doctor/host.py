@@ -1,13 +1,15 @@
-"""The host: its clock, and how many files a process may open."""
+"""The host: its clock, its addresses, and how many files a process may open."""
 
 from __future__ import annotations
 
 import ctypes
 import re
 import resource
+import socket
 from pathlib import Path
 
 from eagle_node.base.findings import Finding, ok, warning
+from eagle_node.config.tree import Config
 from eagle_node.doctor.process import Running
 
 FILES_WANTED = 16384
@@ -56,3 +58,19 @@ def _limit_of(pid: int) -> int:
     if found is None:
         return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return resource.RLIM_INFINITY if found[1] == "unlimited" else int(found[1])
+
+
+def check_advertised(config: Config) -> list[Finding]:
+    """Whether other nodes are told an address that leads here."""
+    address = config.node.advertise
+    if address is None:
+        return []
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            text = f"{address} (--advertise) is no address of this host"
+            remedy = "correct it, unless somebody (NAT) passes on to this host what is sent there"
+            return [warning("advertise", text, remedy)]
+    return [ok("advertise", f"{address} is an address of this host")]

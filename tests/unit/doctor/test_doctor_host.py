@@ -25,7 +25,7 @@ from eagle_node.config.tree import (
     TrackerConfig,
 )
 from eagle_node.doctor.disk import check_data_dir, file_system_of
-from eagle_node.doctor.host import check_clock, check_file_limit
+from eagle_node.doctor.host import check_advertised, check_clock, check_file_limit
 from eagle_node.doctor.ports import check_ports, listeners
 from eagle_node.doctor.process import Running, running_node
 from eagle_node.doctor.secrets import check_secrets
@@ -184,3 +184,21 @@ def test_files_that_are_wrong(tmp_path: Path) -> None:
     assert levels(findings, "registry r") == [Level.ERROR]
     assert levels(findings, "credentials") == [Level.WARNING]
     assert levels(findings, "api token") == [Level.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("address", "level"),
+    [
+        (None, []),
+        ("127.0.0.1", [Level.OK]),
+        ("192.0.2.77", [Level.WARNING]),
+        ("2001:db8::77", [Level.WARNING]),
+    ],
+)
+def test_an_advertised_address_of_another_host_is_told(
+    tmp_path: Path, address: str | None, level: list[Level]
+) -> None:
+    """A typing error there keeps the others from ever reaching this node (RFC 5737, RFC 3849)."""
+    found = config(tmp_path)
+    given = replace(found, node=replace(found.node, advertise=address))
+    assert levels(check_advertised(given), "advertise") == level
