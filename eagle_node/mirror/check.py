@@ -25,6 +25,7 @@ from eagle_node.mirror.pull import (
 from eagle_node.mirror.record import read_record
 from eagle_node.mirror.show import ALL_OTHERS, RuntimeView, show
 from eagle_node.mirror.started import listener_started
+from eagle_node.runtime.sockets import in_words
 
 _ACTIVATE = {
     Runtime.CONTAINERD: containerd.RESTART,
@@ -216,7 +217,7 @@ async def _pulled(url: str) -> list[str]:
         ):
             document = await answer.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as failure:
-        raise NotServed(str(failure) or "no answer in time") from failure
+        raise NotServed(in_words(failure)) from failure
     tags = document.get("tags") if isinstance(document, dict) else None
     if not isinstance(tags, list) or document.get("name") != REPOSITORY:
         raise NotServed("something else, or an older node, listens there")

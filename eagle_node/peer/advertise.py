@@ -97,7 +97,7 @@ class Advertiser:
                 self._full_due = 0.0
         except Unavailable as error:
             if self._reachable:
-                log.warning("no tracker takes adverts: %s", error)
+                log.warning("%s", error)
             self._reachable = False
             self._full_due = 0.0
             return False
