@@ -110,7 +110,9 @@ async def _list(arguments: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("job", "image", "nodes", "state", "done", "created", box=None, pad_edge=False)
+    table = Table(
+        "job", "image", "nodes", "state", "done", "created (UTC)", box=None, pad_edge=False
+    )
     table.columns[1].overflow = "fold"
     for job in jobs:
         created = job.created_at.partition(".")[0].replace("T", " ")
