@@ -26,7 +26,7 @@ def screen(status: Status, readiness: Readiness, *, width: int, members: int) ->
     table.add_column()
     for label, value in _answers(status, readiness, width):
         table.add_row(label, value)
-    for label, told in _facts(status):
+    for label, told in _facts(status, readiness):
         table.add_row(label, escape(told))
     if len(status.cluster.members) < 2 or not members:
         return table
@@ -109,7 +109,7 @@ def _legend(served: ServedFrom) -> Text:
     return legend
 
 
-def _facts(status: Status) -> list[tuple[str, str]]:
+def _facts(status: Status, readiness: Readiness) -> list[tuple[str, str]]:
     node, traffic, cache = status.node, status.traffic, status.cache
     limit = f" of {format_size(cache.limit_bytes)}" if cache.limit_bytes else ", no limit"
     blobs = "1 blob" if cache.blobs == 1 else f"{cache.blobs} blobs"
@@ -124,7 +124,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("cache", f"{format_size(cache.used_bytes)}{limit}, {blobs}"),
         ("node", f"{node.id} at {node.address}{f' in {place}' if place else ''}"),
         ("roles", f"{', '.join(node.roles)}; version {node.version}"),
-        ("cluster", f"{status.cluster.name}: {_health(status)}; {_who_decides(status)}"),
+        ("cluster", f"{status.cluster.name}: {_health(status)}; {_who_decides(status, readiness)}"),
         *(
             ("registry", f"{_trouble(each)}; in trouble for {duration(each.for_s)}")
             for each in status.registries.troubles
@@ -142,10 +142,11 @@ def _health(status: Status) -> str:
     return ", ".join(f"{many:,} {state}" for state, many in states.most_common())
 
 
-def _who_decides(status: Status) -> str:
+def _who_decides(status: Status, readiness: Readiness) -> str:
     cluster = status.cluster
     if cluster.leader is None:
-        return "roles are pinned by flags" if not cluster.term else "no leader at this moment"
+        pinned = not cluster.term and readiness.ready  # who seeks a cluster is not ready
+        return "roles are pinned by flags" if pinned else "no leader at this moment"
     return f"{cluster.leader} leads in term {cluster.term}"
 
 

@@ -120,3 +120,19 @@ async def test_the_leader_is_marked_on_its_own_line() -> None:
     marked = [line for line in told.splitlines() if "★" in line]
     assert len(marked) == 1
     assert leader[:8] in marked[0]
+
+
+@pytest.mark.parametrize(
+    ("readiness", "told"),
+    [
+        (READY, "roles are pinned by flags"),
+        (Readiness(ready=False, reasons=("looking for the cluster",)), "no leader"),
+    ],
+)
+async def test_a_node_that_seeks_its_cluster_claims_no_pinned_roles(
+    readiness: Readiness, told: str
+) -> None:
+    """Neither of them has a leader or a term; only the one without elections is ready."""
+    status = await Fleet().status()
+    cluster = dataclasses.replace(status.cluster, leader=None, term=0)
+    assert told in printed(dataclasses.replace(status, cluster=cluster), readiness)
