@@ -20,7 +20,7 @@ from eagle_node.base.errors import Unavailable
 from eagle_node.membership.packing import Malformed
 from eagle_node.membership.seal import OVERHEAD, Foreign, Reason, Seal
 from eagle_node.membership.wire import MAX_EXCHANGE, Exchange, decode_exchange, encode_exchange
-from eagle_node.runtime.sockets import Address
+from eagle_node.runtime.sockets import Address, in_words
 
 _CHALLENGE = 16
 _ASK, _ANSWER = b"push-pull ask", b"push-pull answer"
@@ -49,7 +49,7 @@ async def dial(address: Address, offer: Exchange, seal: Seal, count: Count) -> E
             f"{address} closes the connection: its cluster key or the name of its cluster differs"
         ) from error
     except (OSError, TimeoutError, UnicodeError) as error:
-        reason = str(error) or f"nothing heard for {_TIMEOUT_S:g} s"
+        reason = in_words(error) if str(error) else f"nothing heard for {_TIMEOUT_S:g} s"
         raise Unavailable(f"no member answers at {address}: {reason}") from error
 
 
