@@ -44,6 +44,8 @@ class IntervalSet:
 
     def discard(self, run: ByteRange) -> None:
         """Hold none of these."""
+        if run.stop <= run.start:
+            return
         kept = [
             ByteRange(start, stop)
             for each in self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from tests.support.dns import dns_server
 from tests.support.process import Process
 from tests.support.waiting import until
 
-SERVER = Address("127.0.0.53", 20053)
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+SERVER = Address(f"127.0.{WORKER}.53", 20053)
+"""Another one for each of the processes that run tests side by side."""
 NODES = DnsTarget(name="nodes.test", port=7946)
 TWO = ("host-record=a.test,10.0.0.1,2001:db8::1", "host-record=b.test,10.0.0.2")
 

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 MIB = 1 << 20
 SIZE = 12 * MIB
-STALL_S = 1.0
+STALL_S = 2.0
 """Of the children; the default would only make the tests slower."""
 
 
