@@ -7,7 +7,7 @@ from aiohttp import web
 from eagle_node.api.problems import Handler
 from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
 
-_NAME = "eagle_node.request_id"
+_NAME = web.RequestKey("eagle_node.request_id", str)
 
 
 def name_requests(app: web.Application) -> None:

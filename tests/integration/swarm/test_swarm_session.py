@@ -132,10 +132,13 @@ async def test_what_this_process_has_hashed_is_sent_without_hashing_it_again(
 
 
 def alter(path: Path) -> None:
-    """Change a byte in the middle of a file."""
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(bytes(data))
+    """Change a byte in the middle of a file, which is never shorter meanwhile."""
+    with path.open("r+b") as file:
+        middle = path.stat().st_size // 2
+        file.seek(middle)
+        (byte,) = file.read(1)
+        file.seek(middle)
+        file.write(bytes([byte ^ 1]))
 
 
 async def test_a_torrent_can_be_removed_while_it_downloads(
