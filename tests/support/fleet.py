@@ -81,10 +81,17 @@ class Fleet:
     async def named(
         self, fact: Callable[[dict[str, Any]], bool], *, but: Sequence[Node] = ()
     ) -> Node:
-        """The first node but ``but`` of whose status ``fact`` holds."""
+        """Wait for a node but ``but`` of whose status ``fact`` holds; the first one."""
         nodes = [node for node in self.nodes.values() if node not in but]
-        statuses = await self.statuses(nodes)
-        return next(n for n, status in zip(nodes, statuses, strict=True) if fact(status))
+        found: list[Node] = []
+
+        async def is_there() -> bool:
+            statuses = await self.statuses(nodes)
+            found[:] = [n for n, status in zip(nodes, statuses, strict=True) if fact(status)]
+            return bool(found)
+
+        await until(is_there, what="a node that is wanted", timeout=60)
+        return found[0]
 
     async def pull(self, nodes: Sequence[Node], digest: str) -> None:
         """All of ``nodes`` pull a blob at once; wrong or short bytes fail."""
