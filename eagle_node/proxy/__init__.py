@@ -7,6 +7,7 @@
 ``manifests``       manifests, marked when they are the registry's old word
 ``ahead``           what a manifest names is fetched by the seeders before it is asked for
 ``passing``         everything else, passed on as it is
+``writes``          what clients change there voids what is remembered of it
 ``multipart``       several ranges in one answer
 ``send``            file slices into a client's socket
 

@@ -10,7 +10,8 @@ from eagle_node.proxy.blobs import BlobHandler, PassOn
 from eagle_node.proxy.intercept import Opened
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
-from eagle_node.proxy.rules import Routed, Rules
+from eagle_node.proxy.rules import Rules
+from eagle_node.proxy.writes import Writes
 from eagle_node.registry.names import BadName
 from eagle_node.registry.route import BlobRoute, ManifestRoute
 
@@ -20,34 +21,42 @@ class Forward:
     passed on, with the client's own credentials."""
 
     def __init__(
-        self, blobs: BlobHandler, manifests: ManifestHandler, passing: Passing, rules: Rules
+        self,
+        blobs: BlobHandler,
+        manifests: ManifestHandler,
+        passing: Passing,
+        rules: Rules,
+        writes: Writes,
     ) -> None:
         self._blobs = blobs
         self._manifests = manifests
         self._passing = passing
         self._rules = rules
+        self._writes = writes
 
     async def plain(self, request: web.BaseRequest) -> web.StreamResponse:
         """A request in absolute form (RFC 9112 section 3.2.2)."""
         url = _absolute(request.raw_path)
-        route = self._rules.route_of(request.method, url)
-        return await self._answer(request, route, lambda each: self._passing.absolute(each, url))
+        registry = self._rules.registry_at(url)
+        return await self._answer(
+            request, registry, url, lambda each: self._passing.absolute(each, url)
+        )
 
     async def opened(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
         """A request on an opened connection, which must be for the server that it leads to."""
         _check_host(request, opened)
         url = _parsed(f"{opened.origin}{request.raw_path}")
-        route = None
-        if opened.registry is not None:
-            route = self._rules.route_at(opened.registry, request.method, url)
         return await self._answer(
-            request, route, lambda each: self._passing.opened(each, opened, url)
+            request, opened.registry, url, lambda each: self._passing.opened(each, opened, url)
         )
 
     async def _answer(
-        self, request: web.BaseRequest, route: Routed | None, pass_on: PassOn
+        self, request: web.BaseRequest, registry: str | None, url: URL, pass_on: PassOn
     ) -> web.StreamResponse:
-        match route:
+        """Answer a request for ``url``, which ``registry`` serves; None: no registry's."""
+        if registry is None:
+            return await pass_on(request)
+        match self._rules.route_at(registry, request.method, url):
             case BlobRoute(blob) if request.method == hdrs.METH_HEAD:
                 try:
                     # A no must not be remembered: who pushes asks, then uploads, then may pull.
@@ -56,9 +65,12 @@ class Forward:
                     return await self._blobs.head(request, blob)
             case BlobRoute(blob):
                 return await self._blobs.get(request, blob, pass_on)
-            case ManifestRoute():
-                return await self._manifests.handle(request, route)
-        return await pass_on(request)
+            case ManifestRoute() as manifest:
+                return await self._manifests.handle(request, manifest)
+        response = await pass_on(request)
+        for route in self._rules.writes_at(registry, request.method, url):
+            self._writes.passed(request, route, url.query, response.status)
+        return response
 
 
 def _absolute(target: str) -> URL:

@@ -18,8 +18,9 @@ from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError, UsageError
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.registry.names import BlobRef, Repository
-from eagle_node.registry.route import BlobRoute, ManifestRoute, parse_route
+from eagle_node.registry.route import BlobRoute, ManifestRoute, Route, parse_route
 
+_READS = ("GET", "HEAD")
 _HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
@@ -32,25 +33,31 @@ class Rules:
 
     def __init__(self, config: ProxyConfig) -> None:
         self._registries = {URL(each.url).origin(): each.name for each in config.registries}
+        self._places = {each.name: URL(each.url).origin() for each in config.registries}
         self._expressions = compile_rules(config.rules)
 
-    def route_of(self, method: str, url: URL) -> Routed | None:
-        """What a request of the plain forward proxy means; None: to be passed on."""
-        registry = self._registries.get(url.origin())
-        return None if registry is None else self.route_at(registry, method, url)
+    def registry_at(self, url: URL) -> str | None:
+        """The registry that a request of the plain forward proxy is for; None: none of ours."""
+        return self._registries.get(url.origin())
 
     def route_at(self, registry: str, method: str, url: URL) -> Routed | None:
         """What a request to ``registry`` means, by the URL that the client knows."""
-        if method not in ("GET", "HEAD"):
+        if method not in _READS:
             return None
-        try:
-            route = parse_route(method, url.raw_path, {"ns": registry}, default_registry=registry)
-        except EagleError:
-            route = None
+        route = _parsed(method, registry, url)
         if isinstance(route, BlobRoute | ManifestRoute):
             return route
         blob = self._by_rule(registry, url) if method == "GET" else None
         return None if blob is None else BlobRoute(blob)
+
+    def writes_at(self, registry: str, method: str, url: URL) -> list[Route]:
+        """What a request to ``registry`` may change there, by each name that the registry has."""
+        if method in _READS:
+            return []
+        place = self._places.get(registry)
+        names = {registry} | {name for name, at in self._places.items() if at == place}
+        routes = (_parsed(method, name, url) for name in sorted(names))
+        return [route for route in routes if route is not None]
 
     def _by_rule(self, registry: str, url: URL) -> BlobRef | None:
         for expression in self._expressions:
@@ -63,6 +70,13 @@ class Rules:
                 repository = Repository(registry, url.raw_path.strip("/"))
                 digest = Digest(f"sha256:{found[0]}")
                 return BlobRef(repository, digest, served_at=url.raw_path_qs)
+        return None
+
+
+def _parsed(method: str, registry: str, url: URL) -> Route | None:
+    try:
+        return parse_route(method, url.raw_path, {"ns": registry}, default_registry=registry)
+    except EagleError:
         return None
 
 

@@ -10,7 +10,6 @@ from typing import Self
 
 from aiohttp import hdrs, web
 
-from eagle_node.base.digest import looks_like_digest, parse_digest
 from eagle_node.base.errors import EagleError
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.metrics.instruments import Metrics
@@ -24,15 +23,15 @@ from eagle_node.proxy.intercept import Intercepts
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
+from eagle_node.proxy.writes import Writes
 from eagle_node.registry.errors import oci_error
-from eagle_node.registry.names import BadName, BlobRef
+from eagle_node.registry.names import BadName
 from eagle_node.registry.route import (
     BlobRoute,
     CatalogRoute,
     ManifestRoute,
     Ping,
     Route,
-    UploadRoute,
     parse_route,
 )
 from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
@@ -68,7 +67,8 @@ class Proxy:
         self._blobs = blobs
         self._manifests = manifests
         self._passing = passing
-        self._forward = Forward(blobs, manifests, passing, rules)
+        self._writes = Writes(blobs, manifests)
+        self._forward = Forward(blobs, manifests, passing, rules, self._writes)
         self._metrics = metrics
         self._tracer = tracer
         self._check = CheckAnswers()
@@ -173,21 +173,8 @@ class Proxy:
             case ManifestRoute() if request.method in _READS:
                 return await self._manifests.handle(request, route)
         response = await self._passing.mirror(request, _registry(route), route)
-        if request.method not in _READS and response.status < 300:
-            self._written(request, route)
+        self._writes.passed(request, route, request.query, response.status)
         return response
-
-    def _written(self, request: web.BaseRequest, route: Route) -> None:
-        """A client has changed something at the registry: what was said of it before is void."""
-        match route:
-            case ManifestRoute():
-                self._manifests.written(route)
-            case UploadRoute(repository):
-                for name in ("digest", "mount"):
-                    if looks_like_digest(digest := request.query.get(name, "")):
-                        self._blobs.written(BlobRef(repository, parse_digest(digest)), request)
-            case BlobRoute(blob):
-                self._blobs.written(blob, request)
 
 
 def _registry(route: Route) -> str:

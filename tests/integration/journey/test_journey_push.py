@@ -122,6 +122,46 @@ async def test_an_image_goes_up_through_a_node(tmp_path: Path) -> None:
         assert len(agents) == 1
 
 
+async def test_a_push_by_the_forward_proxy_voids_what_was_said_before(tmp_path: Path) -> None:
+    """Refusals and tags, to readers by the mirror and by the forward proxy, of node and seeder."""
+    async with pushing(tmp_path, alone=False) as (registry, node, session):
+
+        def at_registry(path: str) -> str:
+            return f"{registry.url}/v2/{path}"
+
+        async def told(path: str) -> set[str]:
+            """The digests that a tag has, asked in both ways."""
+            found = set()
+            for url, proxy in ((_url(node, path), None), (at_registry(path), node.proxy_url)):
+                async with session.get(url, proxy=proxy, headers={"Accept": MANIFEST_TYPE}) as got:
+                    assert got.status == 200
+                    found.add(got.headers["Docker-Content-Digest"])
+            return found
+
+        layer = f"team/app/blobs/{digest_of(LAYER)}"
+        assert await _status(session, "HEAD", _url(node, layer)) == 404
+        for content in (LAYER, CONFIG):
+            uploads = at_registry("team/app/blobs/uploads/")
+            async with session.post(uploads, proxy=node.proxy_url) as begun:
+                where = URL(begun.headers["Location"], encoded=True)
+            where = where.update_query(digest=digest_of(content))
+            async with session.put(where, data=content, proxy=node.proxy_url) as ended:
+                assert ended.status == 201, await ended.text()
+        assert await _status(session, "HEAD", _url(node, layer)) == 200
+        tagged, headers = "team/app/manifests/v1", {"Content-Type": MANIFEST_TYPE}
+        for number in ("one", "two"):
+            body = _manifest(number=number)
+            put = session.put(at_registry(tagged), data=body, headers=headers, proxy=node.proxy_url)
+            async with put as answer:
+                assert answer.status == 201, await answer.text()
+            assert await told(tagged) == {digest_of(body)}
+        gone = f"team/app/manifests/{digest_of(body)}"
+        assert await told(gone) == {digest_of(body)}
+        async with session.delete(at_registry(gone), proxy=node.proxy_url) as answer:
+            assert answer.status == 202
+        assert await _status(session, "GET", _url(node, gone)) == 404
+
+
 async def test_what_is_deleted_is_gone(tmp_path: Path) -> None:
     """Though manifest and blob are in the node's store and cache, and the right is remembered."""
     async with pushing(tmp_path) as (_, node, session):

@@ -25,7 +25,8 @@ def rules(*expressions: str) -> Rules:
 
 def blob_of(rules: Rules, method: str, url: URL) -> BlobRef | None:
     """The blob that a request is routed to."""
-    route = rules.route_of(method, url)
+    registry = rules.registry_at(url)
+    route = None if registry is None else rules.route_at(registry, method, url)
     assert route is None or isinstance(route, BlobRoute)
     return None if route is None else route.blob
 
@@ -94,7 +95,9 @@ def test_a_rule_that_is_no_expression_is_a_usage_error() -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_manifests_are_answered_as_the_mirror_would(method: str) -> None:
     """So that they are remembered, and there while the registry is not."""
-    route = rules().route_of(method, URL(f"{BASE}/v2/team/app/manifests/latest"))
+    url = URL(f"{BASE}/v2/team/app/manifests/latest")
+    assert rules().registry_at(url) == "registry.test"
+    route = rules().route_at("registry.test", method, url)
     assert isinstance(route, ManifestRoute)
     assert (route.repository.registry, route.reference) == ("registry.test", "latest")
 
@@ -105,3 +108,23 @@ def test_what_is_asked_of_an_opened_host_is_of_its_registry() -> None:
     route = rules().route_at("other.test", "HEAD", url)
     assert isinstance(route, BlobRoute)
     assert str(route.blob) == f"other.test/app@{DIGEST}"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_what_writes_is_told_from_what_reads(method: str) -> None:
+    """It is passed on, and known for what it changes."""
+    url = URL(f"{BASE}/v2/team/app/manifests/latest")
+    assert rules().route_at("registry.test", method, url) is None
+    (route,) = rules().writes_at("registry.test", method, url)
+    assert isinstance(route, ManifestRoute)
+    assert rules().writes_at("registry.test", "GET", url) == []
+    assert rules().writes_at("registry.test", method, URL(f"{BASE}/elsewhere")) == []
+
+
+def test_a_write_is_one_to_every_name_of_the_registry() -> None:
+    """What is remembered of the same place under another name is void as well."""
+    other = RegistryConfig(name="alias.test", url=BASE)
+    both = Rules(ProxyConfig(registries=(*CONFIG.registries, other)))
+    routes = both.writes_at("alias.test", "PUT", URL(f"{BASE}/v2/team/app/manifests/latest"))
+    names = [route.repository.registry for route in routes if isinstance(route, ManifestRoute)]
+    assert names == ["alias.test", "registry.test"]
