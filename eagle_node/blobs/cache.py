@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import os
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self, cast
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import NoSpace, StartError, Unavailable, WrongContent
@@ -51,6 +52,8 @@ class Cache:
         self._reserved: dict[Digest, set[int]] = {}
         self._parted: dict[Digest, IntervalSet] = {}
         """Parts that arrivals have reserved, of segments that they have not."""
+        self._held = 0
+        """Bytes that `hold` has given out."""
         self._pins: Counter[Digest] = Counter()
         self._kept: set[Digest] = set()
         self._recency = 0
@@ -93,14 +96,14 @@ class Cache:
 
     @property
     def used(self) -> int:
-        """Bytes of committed blobs, and of segments and parts that arrivals have reserved."""
+        """Bytes of committed blobs, of what arrivals have reserved, and of what is held."""
         arriving = sum(
             self._arrivals[digest].layout.segments[index].length
             for digest, numbers in self._reserved.items()
             for index in numbers
         )
         arriving += sum(parts.total for parts in self._parted.values())
-        return arriving + sum(each.size for each in self._residents.values())
+        return self._held + arriving + sum(each.size for each in self._residents.values())
 
     def __contains__(self, digest: Digest) -> bool:
         return digest in self._residents
@@ -250,6 +253,25 @@ class Cache:
             parts.add(run)
             self._gauge()
 
+    @contextlib.asynccontextmanager
+    async def hold(self, size: int) -> AsyncIterator[BinaryIO]:
+        """A file of ``size`` bytes for content without a digest yet, gone when the block ends.
+
+        It has its room on the disk from the start; `NoSpace` says why there is none.
+        """
+        self._make_room(size)
+        self._held += size
+        try:
+            try:
+                file = await finish_in_thread(_allocated, self._root, size)
+            except OSError as error:
+                raise NoSpace(f"cannot use {self._root}: {error.strerror}") from error
+            with file:
+                yield file
+        finally:
+            self._held -= size
+            self._gauge()
+
     def promote(self, arrival: Arrival, index: int) -> None:
         """Make the parts of a segment, which cover it, the segment's file."""
         segment = arrival.layout.segments[index]
@@ -382,7 +404,7 @@ class Cache:
         chosen = victims(self._residents, {*self._pins, *self._kept}, short)
         if chosen is None:
             raise NoSpace(
-                f"no room for {format_size(needed)} of {blob}: the cache holds "
+                f"no room for {format_size(needed)} of {blob or 'a file'}: the cache holds "
                 f"{format_size(self.used)} of {format_size(self.limit)} (--cache-size), the disk "
                 f"of {self._root} has {format_size(self._free())} free, of which "
                 f"{format_size(self._config.reserve)} are reserved (--cache-reserve), and what "
@@ -493,6 +515,17 @@ def _held(row: ArrivingRow) -> int:
 def _commit_files(directory: files.BlobDirectory, size: int, torrents: bytes) -> None:
     directory.write_atomically(directory.torrents, torrents)
     directory.commit(size)
+
+
+def _allocated(root: Path, size: int) -> BinaryIO:
+    file = cast(BinaryIO, tempfile.TemporaryFile(dir=root))  # noqa: SIM115
+    try:
+        if size:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _survey(

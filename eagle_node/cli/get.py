@@ -15,7 +15,7 @@ from eagle_node.base.digest import Digest, parse_digest
 from eagle_node.base.errors import BadDigest, EagleError, Unavailable, UsageError
 from eagle_node.base.sizes import format_size
 from eagle_node.cli.exits import Exit
-from eagle_node.cli.get_fetch import Fetcher, Source, blob_source, file_source
+from eagle_node.cli.get_fetch import Fetcher, Looked, Source, blob_source, file_source
 from eagle_node.cli.get_image import resolve, to_archive, to_cache, to_layout
 from eagle_node.cli.get_progress import Progress
 from eagle_node.cli.node_api import api_client, proxy_url
@@ -25,50 +25,99 @@ from eagle_node.registry.image_reference import ImageReference, parse_image
 from eagle_node.registry.names import DOCKER_HUB, BadName
 
 STDOUT = "-"
+_TRUST = {
+    "first": "First fetch of this URL through this node: the digest is recorded, and held to.",
+    "new": "The digest is recorded in the place of the one before, and held to.",
+}
+"""What is said of how a file's digest was learnt."""
 
 
 def get(arguments: argparse.Namespace) -> int:
     """Fetch what is named; raises `UsageError` before anything is asked of the node."""
     authorization = _authorization(arguments.header)
-    if arguments.what.startswith(("http://", "https://")):
-        work = _get_file(arguments, _file(arguments), authorization)
+    is_url = arguments.what.startswith(("http://", "https://"))
+    if not is_url and (arguments.digest or arguments.trust_new):
+        raise UsageError("--digest and --trust-new are for files; an image is IMAGE@sha256:…")
+    if is_url:
+        work = _get_url(arguments, _digest(arguments), authorization)
     elif arguments.blob:
-        work = _get_file(arguments, _blob(arguments), authorization)
+        work = _get_blob(arguments, _blob(arguments), authorization)
     else:
         image = _image(arguments.what)
-        work = _get_image(arguments, image, parse_platform(arguments.platform), authorization)
+        parse_platform(arguments.platform)
+        work = _get_image(arguments, image, authorization)
     return asyncio.run(until_signal(work, on_sigterm=Exit.INTERRUPTED))
 
 
-async def _get_file(
-    arguments: argparse.Namespace, source: Source, authorization: str | None
+async def _get_url(
+    arguments: argparse.Namespace, digest: Digest | None, authorization: str | None
 ) -> Exit:
-    if arguments.format not in (None, "cache"):
-        raise UsageError(f"--format {arguments.format} is for images")
-    out = arguments.output or _name_of(arguments.what, source.digest)
+    """A file, by the digest that is given or else was recorded."""
+    _need_no_image(arguments)
+    out = arguments.output or _name_of(arguments.what)
     started, before = time.monotonic(), await _served(arguments)
     async with Fetcher(proxy_url(arguments), authorization=authorization) as fetcher:
-        with (
-            Progress(total=None, quiet=arguments.json) as progress,
-            progress.item(source.digest, None) as moved,
-        ):
-            if arguments.format == "cache":
-                out, size = "", await fetcher.to_stream(source, None, moved)
-            elif out == STDOUT:
-                size = await fetcher.to_stream(source, sys.stdout.buffer, moved)
-                sys.stdout.buffer.flush()
-            else:
-                path = Path(out)
-                _need_directory(path.parent)
-                size = await fetcher.to_file(source, path, moved)
+        trust = "given"
+        if digest is None:
+            looked = await _look(arguments, fetcher)
+            digest, trust = looked.digest, looked.trust
+            source = file_source(arguments.what, digest, looked.size)
+        else:
+            source = file_source(arguments.what, digest)
+        out, size = await _bring(arguments, fetcher, source, out)
+    await _tell(arguments, out, digest, size, started, before, trust=trust)
+    return Exit.OK
+
+
+async def _look(arguments: argparse.Namespace, fetcher: Fetcher) -> Looked:
+    with Progress(total=None, quiet=arguments.json) as progress:
+        came = 0
+
+        def received(count: int) -> None:
+            nonlocal came
+            moved(max(0, count - came))
+            came = max(came, count)
+
+        with progress.item("first fetch", None) as moved:
+            return await fetcher.look(
+                arguments.what, trust_new=arguments.trust_new, progress=received
+            )
+
+
+async def _get_blob(
+    arguments: argparse.Namespace, source: Source, authorization: str | None
+) -> Exit:
+    _need_no_image(arguments)
+    out = arguments.output or source.digest.removeprefix("sha256:")
+    started, before = time.monotonic(), await _served(arguments)
+    async with Fetcher(proxy_url(arguments), authorization=authorization) as fetcher:
+        out, size = await _bring(arguments, fetcher, source, out)
     await _tell(arguments, out, source.digest, size, started, before)
     return Exit.OK
+
+
+async def _bring(
+    arguments: argparse.Namespace, fetcher: Fetcher, source: Source, out: str
+) -> tuple[str, int]:
+    """Bring ``source`` to where it is wanted; where that is (empty: the cache), and its size."""
+    with (
+        Progress(total=source.size, quiet=arguments.json) as progress,
+        progress.item(source.digest, source.size) as moved,
+    ):
+        if arguments.format == "cache":
+            return "", await fetcher.to_stream(source, None, moved)
+        if out == STDOUT:
+            size = await fetcher.to_stream(source, sys.stdout.buffer, moved)
+            sys.stdout.buffer.flush()
+            return out, size
+        path = Path(out)
+        _need_directory(path.parent)
+        return out, await fetcher.to_file(source, path, moved)
 
 
 async def _get_image(
     arguments: argparse.Namespace,
     image: ImageReference,
-    platform: str,
     authorization: str | None,
 ) -> Exit:
     layout = arguments.format in (None, "oci")
@@ -78,7 +127,7 @@ async def _get_image(
         raise UsageError("a layout is a directory; say --format docker for standard output")
     started, before = time.monotonic(), await _served(arguments)
     async with Fetcher(proxy_url(arguments), authorization=authorization) as fetcher:
-        pulled = await resolve(fetcher, image, platform)
+        pulled = await resolve(fetcher, image, arguments.platform)
         with Progress(total=pulled.size, quiet=arguments.json) as progress:
             if layout:
                 await to_layout(fetcher, pulled, Path(out), progress)
@@ -102,6 +151,8 @@ async def _tell(
     size: int,
     started: float,
     before: ServedFrom | None,
+    *,
+    trust: str | None = None,
 ) -> None:
     """Say on standard error what has come, and from where as far as the node's API tells."""
     seconds = time.monotonic() - started
@@ -114,7 +165,9 @@ async def _tell(
             "origin": after.origin - before.origin,
         }
     if arguments.json:
-        document = {"digest": digest, "size": size, "seconds": round(seconds, 3), "from": split}
+        document: dict[str, object] = {"digest": digest, "size": size}
+        document |= {"seconds": round(seconds, 3), "from": split}
+        document |= {"trust": trust} if trust is not None else {}
         print(
             json.dumps({"output": out or None, **document}),
             file=sys.stderr if out == STDOUT else sys.stdout,
@@ -127,6 +180,8 @@ async def _tell(
         parts = (f"{format_size(max(0, count))} from {name}" for name, count in split.items())
         line += "; this node served " + ", ".join(parts)
     print(line, file=sys.stderr)
+    if trust in _TRUST:
+        print(_TRUST[trust], file=sys.stderr)
 
 
 async def _served(arguments: argparse.Namespace) -> ServedFrom | None:
@@ -166,23 +221,31 @@ def _blob(arguments: argparse.Namespace) -> Source:
     return blob_source(image.repository, Digest(image.reference))
 
 
-def _file(arguments: argparse.Namespace) -> Source:
+def _digest(arguments: argparse.Namespace) -> Digest | None:
+    """What a file must be; None: what it was at its first fetch."""
     if arguments.digest is None:
-        raise UsageError("a file needs --digest sha256:…: nothing is shared or written unverified")
+        return None
+    if arguments.trust_new:
+        raise UsageError("--trust-new is for a file whose --digest you do not know; say one")
     try:
-        return file_source(arguments.what, parse_digest(arguments.digest))
+        return parse_digest(arguments.digest)
     except BadDigest as error:
         raise UsageError(f"--digest: {error}") from error
 
 
-def _name_of(what: str, digest: Digest) -> str:
+def _name_of(what: str) -> str:
     """As curl -O names it: the last part of the URL's path."""
-    if "://" not in what:
-        return digest.removeprefix("sha256:")
-    name = what.partition("?")[0].rpartition("/")[2]
+    name = what.partition("?")[0].partition("://")[2].partition("/")[2].rpartition("/")[2]
     if not name or name in (".", ".."):
         raise UsageError(f"{what} has no file name; say -o FILE")
     return name
+
+
+def _need_no_image(arguments: argparse.Namespace) -> None:
+    if arguments.format not in (None, "cache"):
+        raise UsageError(f"--format {arguments.format} is for images")
+    if arguments.platform:
+        raise UsageError("--platform is for images")
 
 
 def _need_directory(directory: Path) -> None:

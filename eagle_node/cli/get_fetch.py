@@ -15,7 +15,7 @@ from typing import BinaryIO, Self
 import aiohttp
 from yarl import URL
 
-from eagle_node.base.digest import Digest, digest_of
+from eagle_node.base.digest import Digest, digest_of, parse_digest
 from eagle_node.base.errors import EagleError, Unavailable, WrongContent
 from eagle_node.registry.image_reference import ImageReference
 from eagle_node.registry.names import Repository
@@ -61,6 +61,16 @@ class Source:
     """Bytes, where that is known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a file is."""
+
+    digest: Digest
+    size: int
+    trust: str
+    """``first``: recorded by this very call; ``recorded`` before; ``new``: recorded anew."""
+
+
 def blob_source(repository: Repository, digest: Digest, size: int | None = None) -> Source:
     """A blob of a repository."""
     return Source(
@@ -68,9 +78,9 @@ def blob_source(repository: Repository, digest: Digest, size: int | None = None)
     )
 
 
-def file_source(url: str, digest: Digest) -> Source:
+def file_source(url: str, digest: Digest, size: int | None = None) -> Source:
     """A file of an HTTP server."""
-    return Source("/eagle/v1/file", {"url": url, "digest": digest}, digest)
+    return Source("/eagle/v1/file", {"url": url, "digest": digest}, digest, size)
 
 
 class Fetcher:
@@ -105,6 +115,32 @@ class Fetcher:
         if ":" in image.reference and digest != image.reference:
             raise WrongContent(f"asked for {image} and got {digest}")
         return Manifest(digest=digest, media_type=media_type, body=body)
+
+    async def look(self, url: str, *, trust_new: bool, progress: Callable[[int], None]) -> Looked:
+        """What the file at ``url`` is, as it was at its first fetch; `Refused` if it is not.
+
+        ``progress`` hears how many bytes have come so far, where it has to be read for that.
+        """
+        assert self._session is not None, "used outside of its `async with`"
+        query = {"url": url, **({"trust": "new"} if trust_new else {})}
+        with self._translated():
+            answer = await self._session.post(URL(self._proxy + "/eagle/v1/look").with_query(query))
+        try:
+            await self._refuse(answer)
+            while True:
+                with self._translated():
+                    line = await answer.content.readline()
+                match json.loads(line or b"{}"):
+                    case {"received": int(received)}:
+                        progress(received)
+                    case {"digest": str(digest), "size": int(size), "trust": str(trust)}:
+                        return Looked(parse_digest(digest), size, trust)
+                    case {"error": str(told), "status": int(status)}:
+                        raise (Unavailable if status >= 500 else Refused)(told)
+                    case _:
+                        raise Unavailable(f"{self._proxy} broke off before it told the digest")
+        finally:
+            answer.release()
 
     async def to_file(self, source: Source, path: Path, progress: Progress) -> int:
         """Bring ``source`` to ``path``; what is there of it already is kept. Its size.
@@ -185,16 +221,20 @@ class Fetcher:
         with self._translated():
             answer = await self._session.get(url, headers=headers)
         try:
-            if answer.status == 416:
-                raise _PastTheEnd
-            if answer.status not in (200, 206):
-                with self._translated():
-                    told = _message(await answer.read())
-                kind = Unavailable if answer.status >= 500 else Refused
-                raise kind(f"{answer.status} {answer.reason}: {told}")
+            await self._refuse(answer)
             yield answer
         finally:
             answer.release()
+
+    async def _refuse(self, answer: aiohttp.ClientResponse) -> None:
+        """Raise what an unsuccessful answer means."""
+        if answer.status == 416:
+            raise _PastTheEnd
+        if answer.status not in (200, 206):
+            with self._translated():
+                told = _message(await answer.read())
+            kind = Unavailable if answer.status >= 500 else Refused
+            raise kind(f"{answer.status} {answer.reason}: {told}")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

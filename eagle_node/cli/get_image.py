@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import tarfile
@@ -12,14 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eagle_node.base.digest import digest_hex
+from eagle_node.base.digest import digest_hex, parse_digest
 from eagle_node.base.errors import EagleError, Unavailable
 from eagle_node.cli.get_fetch import Fetcher, Manifest, blob_source
 from eagle_node.cli.get_progress import Progress
-from eagle_node.preheat.platforms import index_entries, wanted_entries
+from eagle_node.preheat.platforms import (
+    ALL,
+    check_config,
+    index_entries,
+    parse_platform,
+    wanted_entries,
+)
 from eagle_node.registry.image_manifest import NamedBlob, named_blobs
 from eagle_node.registry.image_reference import ImageReference
 
+_LONGEST_CONFIG = 4 << 20
+"""Bytes; as registries limit manifests."""
 _AT_ONCE = 4
 """Blobs that are fetched at a time."""
 _OCI_LAYOUT = json.dumps({"imageLayoutVersion": "1.0.0"})
@@ -44,16 +53,22 @@ class Pulled:
 
 
 async def resolve(fetcher: Fetcher, image: ImageReference, platform: str) -> Pulled:
-    """The manifests of ``image`` for a platform, or for ``all``."""
+    """The manifests of ``image`` for a platform, or for ``all``; empty: for this host.
+
+    An image for one platform is what it is, unless another platform was asked for.
+    """
+    wanted = parse_platform(platform)
     top = await fetcher.manifest(image)
     entries = index_entries(top.body)
     if entries is None:
         manifests = [top]
+        if platform and wanted != ALL:
+            check_config(await _config(fetcher, image, top), wanted, image=str(image))
     else:
-        wanted = wanted_entries(entries, platform)
-        references = [ImageReference(image.repository, each.digest) for each in wanted]
+        chosen = wanted_entries(entries, wanted)
+        references = [ImageReference(image.repository, each.digest) for each in chosen]
         manifests = [await fetcher.manifest(each) for each in dict.fromkeys(references)]
-        if platform != "all":
+        if wanted != ALL:
             top = manifests[0]
             manifests = manifests[:1]
     blobs = {blob.digest: blob for each in manifests for blob in named_blobs(each.body)}
@@ -112,6 +127,17 @@ async def to_cache(fetcher: Fetcher, pulled: Pulled, progress: Progress) -> None
                 await fetcher.to_stream(source, None, moved)
 
     await _together([read(blob) for blob in pulled.blobs])
+
+
+async def _config(fetcher: Fetcher, image: ImageReference, manifest: Manifest) -> bytes:
+    """What the manifest calls its config; empty: it has none that would be one."""
+    match json.loads(manifest.body):
+        case {"config": {"digest": str(text), "size": int(size)}} if size <= _LONGEST_CONFIG:
+            content = io.BytesIO()
+            source = blob_source(image.repository, parse_digest(text), size)
+            await fetcher.to_stream(source, content, lambda _: None)
+            return content.getvalue()
+    return b""
 
 
 def _prepare(directory: Path) -> None:

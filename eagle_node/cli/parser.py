@@ -187,7 +187,16 @@ def _fill_get(parser: Parser) -> None:
         help="of an image for several, or all (default: that of this host)",
     )
     parser.add_argument("--blob", action="store_true", help="REPOSITORY@DIGEST names a blob")
-    parser.add_argument("--digest", metavar="SHA256", help="of a file: what it must be")
+    parser.add_argument(
+        "--digest",
+        metavar="SHA256",
+        help="of a file: what it must be (default: what it was at its first fetch)",
+    )
+    parser.add_argument(
+        "--trust-new",
+        action="store_true",
+        help="of a file that is not what it was at its first fetch: accept what it is now",
+    )
     parser.add_argument(
         "-H",
         "--header",

@@ -101,6 +101,10 @@ GET = Text(
 Fetch an image, a blob or any file of an HTTPS server through the node on this host, and so from the
 other nodes where they have it. Every byte is verified. What is broken off is gone on with by the
 same command; nothing has its final name before it is whole.
+
+A file without --digest is read once to learn what it is. The node remembers that with the URL
+(without its secrets), and the next fetch brings the same bytes or fails; --trust-new accepts what
+has changed.
 """,
     epilog=f"""\
 examples:
@@ -108,8 +112,9 @@ examples:
   eagle-node get nginx --format docker -o - | docker load
   eagle-node get nginx --format cache                only into the node's cache
   eagle-node get --blob ghcr.io/team/app@sha256:0123… -o layer.tar.gz
+  eagle-node get https://example.com/model.bin       as it was at the first fetch
   eagle-node get https://example.com/model.bin --digest sha256:0123… -o model.bin
-  eagle-node get https://example.com/model.bin --digest sha256:0123… -H 'Authorization: Bearer …'
+  eagle-node get https://example.com/model.bin -H 'Authorization: Bearer …'
 
 {EXIT_CODES}""",
 )

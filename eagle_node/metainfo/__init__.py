@@ -6,6 +6,7 @@
 ``errors``          the error family as gRPC status, message and trailer, and back; no IO
 ``service``         puts a handler behind a gRPC server
 ``registry_messages``, ``registry_service``  the same for questions to registries
+``file_messages``, ``file_service``          the same for questions about files of web servers
 ``client``          asks one seeder, or one of several
 
 Generated code is neither committed nor needed: message classes are made from descriptors, and

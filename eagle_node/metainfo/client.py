@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from eagle_node.base.errors import EagleError, Unavailable
 from eagle_node.base.rendezvous import rendezvous
 from eagle_node.metainfo.channels import Channels
 from eagle_node.metainfo.errors import TRAILER, RpcStatus, decode_error
+from eagle_node.metainfo.file_messages import (
+    LOOK,
+    LookReply,
+    LookRequest,
+    decode_look_reply,
+    encode_look_request,
+)
 from eagle_node.metainfo.messages import (
     FETCH,
     GET_METAINFO,
@@ -168,19 +175,31 @@ class MetaInfoClient:
         """
         channel = await self._connected(address)
         call = channel.unary_stream(READ)(encode_read_request(request), metadata=_metadata())
-        replies = aiter(call)
         try:
-            while True:
-                with _translated(address):
-                    try:
-                        async with asyncio.timeout(silence_s):
-                            raw = await anext(replies)
-                    except TimeoutError as error:
-                        raise Unavailable(f"seeder {address} is silent") from error
-                    except StopAsyncIteration:
-                        return
-                    data = decode_read_reply(raw)
-                yield data
+            async with aclosing(_replies(call, address, silence_s)) as replies:
+                async for raw in replies:
+                    with _translated(address):
+                        data = decode_read_reply(raw)
+                    yield data
+        finally:
+            call.cancel()
+
+    async def look_from(
+        self, address: Address, request: LookRequest, *, silence_s: float
+    ) -> AsyncGenerator[LookReply, None]:
+        """What one seeder tells of a file; `Unavailable` also after ``silence_s`` without a sign.
+
+        Closing this cancels the call.
+        """
+        channel = await self._connected(address)
+        call = channel.unary_stream(LOOK)(encode_look_request(request), metadata=_metadata())
+        try:
+            async with aclosing(_replies(call, address, silence_s)) as replies:
+                async for raw in replies:
+                    with _translated(address):
+                        reply = decode_look_reply(raw)
+                    if reply is not None:
+                        yield reply
         finally:
             call.cancel()
 
@@ -215,6 +234,21 @@ class MetaInfoClient:
             each: failed for each, failed in self._failed_at.items() if now - failed < AVOID_S
         }
         return sorted(addresses, key=lambda each: each in self._failed_at)
+
+
+async def _replies(call: Any, address: Address, silence_s: float) -> AsyncGenerator[bytes, None]:
+    """The messages of a stream; `Unavailable` also after ``silence_s`` without any."""
+    replies = aiter(call)
+    while True:
+        with _translated(address):
+            try:
+                async with asyncio.timeout(silence_s):
+                    raw = await anext(replies)
+            except TimeoutError as error:
+                raise Unavailable(f"seeder {address} is silent") from error
+            except StopAsyncIteration:
+                return
+        yield raw
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:

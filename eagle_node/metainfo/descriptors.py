@@ -28,6 +28,9 @@ MessageName = Literal[
     "ManifestReply",
     "CheckRequest",
     "CheckReply",
+    "LookRequest",
+    "LookReply",
+    "Found",
 ]
 
 _FILE = "metainfo.proto"
@@ -110,6 +113,15 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
         "string request_id",
     ),
     "CheckReply": ("bool sized", "uint64 size", "uint64 age_ms", "bool stale", "bool limited"),
+    "LookRequest": (
+        "string registry",
+        "string path",
+        "string authorization",
+        "string node_id",
+        "string request_id",
+    ),
+    "LookReply": ("oneof Beat beat", "oneof Found found"),
+    "Found": ("string digest", "uint64 size"),
 }
 """Fields in the order of their numbers, which count from 1 without gaps."""
 
@@ -124,6 +136,7 @@ _METHODS: dict[str, tuple[tuple[str, MessageName, MessageName, bool], ...]] = {
         ("Manifest", "ManifestRequest", "ManifestReply", False),
         ("Check", "CheckRequest", "CheckReply", False),
     ),
+    "Files": (("Look", "LookRequest", "LookReply", True),),
 }
 """Of each service: method, request, reply, whether replies are a stream."""
 

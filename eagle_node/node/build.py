@@ -28,9 +28,11 @@ from eagle_node.node.status import NodeStatus
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.peer.download import Means
+from eagle_node.peer.looks import Looks
 from eagle_node.peer.service import OriginSources, Peer
 from eagle_node.proxy.ahead import FetchAhead
 from eagle_node.proxy.blobs import BlobHandler
+from eagle_node.proxy.looks import LookHandler
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
@@ -49,6 +51,7 @@ from eagle_node.runtime.sockets import (
 from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.archive import Archive
 from eagle_node.seeder.desk import DeskService, RegistryDesk
+from eagle_node.seeder.looks import FileLookService
 from eagle_node.seeder.origins import Origins
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.transfers import Source
@@ -77,6 +80,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     await stack.enter_async_context(parts.upstream)
     if parts.runs(Role.PROXY) or parts.runs(Role.SEEDER):
         await stack.enter_async_context(parts.manifests)
+        await stack.enter_async_context(parts.files)
     await stack.enter_async_context(parts.cache)
     await stack.enter_async_context(parts.swarm)
     await stack.enter_async_context(parts.transfers)
@@ -169,6 +173,7 @@ def _named(parts: Parts, origins: Origins) -> OriginSources:
 async def _start_seeder(parts: Parts, origins: Origins) -> None:
     import grpc
 
+    from eagle_node.metainfo.file_service import add_file_service
     from eagle_node.metainfo.registry_service import add_registry_service
     from eagle_node.metainfo.service import SERVER_OPTIONS, add_metainfo_service
 
@@ -201,6 +206,7 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
     add_metainfo_service(server, handler, parts.tracer)
     parts.desk = RegistryDesk(parts.upstream, parts.manifests, parts.config.proxy)
     add_registry_service(server, DeskService(parts.desk), parts.tracer)
+    add_file_service(server, FileLookService(parts.file_looks), parts.tracer)
     try:
         if parts.identity is None:
             port = server.add_insecure_port(str(address))
@@ -292,6 +298,13 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
         node_id=parts.node_id,
     )
     parts.stack.push_async_callback(ahead.aclose)
+    looks = Looks(
+        parts.file_looks,
+        parts.upstream,
+        order=parts.registry_owners,
+        looker_at=parts.looker_at,
+        private=parts.identity is not None,
+    )
     listener = listen_tcp(config.listen, flag="--proxy-listen")
     parts.listeners["proxy"] = bound_address(listener).port
     await parts.stack.enter_async_context(
@@ -307,6 +320,7 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
             ),
             passing=Passing(parts.upstream, parts.metrics),
             rules=Rules(config),
+            look=LookHandler(looks, parts.files),
             metrics=parts.metrics,
             ca=LocalCaFile(parts.config.node.data_dir / LOCAL_CA),
             tracer=parts.tracer,

@@ -22,14 +22,17 @@ from eagle_node.metrics.instruments import Metrics
 from eagle_node.node.identity import advertised_host, is_local, node_id
 from eagle_node.node.images import Images
 from eagle_node.peer.advertise import Advertiser
+from eagle_node.peer.looks import Looker, RemoteLooker
 from eagle_node.peer.relay import Asker, Relay, RemoteDesk
 from eagle_node.preheat.jobs import Preheater
 from eagle_node.registry.access import Access, AccessMemory
+from eagle_node.registry.file_store import FileStore
 from eagle_node.registry.manifest_store import ManifestStore
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tracing import Tracer
 from eagle_node.seeder.desk import RegistryDesk
+from eagle_node.seeder.looks import FileLooks
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.events import Traffic
 from eagle_node.swarm.governor import GOVERN_INTERVAL_S, Governor
@@ -91,9 +94,18 @@ class Parts:
         )
         self.access = Access(self.relay, self.memory, self.metrics)
         self.manifests = ManifestStore(config.node.data_dir / "manifests.sqlite")
+        self.files = FileStore(config.node.data_dir / "files.sqlite")
         self.cache = Cache(config.cache, config.node.data_dir / "cache", self.metrics)
         self.transfers = Transfers(
             self.cache, self.swarm, self.metrics, most_torrents=config.swarm.most_torrents
+        )
+        self.file_looks = FileLooks(
+            upstream=self.upstream,
+            cache=self.cache,
+            transfers=self.transfers,
+            access=self.access,
+            store=self.files,
+            config=config.seeder,
         )
         self.node_id = node_id(config.node.data_dir)
         self.cluster: Cluster | None = None
@@ -199,6 +211,14 @@ class Parts:
         if self.metainfo is None:
             return None
         return RemoteDesk(client=self.metainfo, seeder=seeder, node_id=self.node_id)
+
+    def looker_at(self, seeder: Address) -> Looker | None:
+        """Who looks at files at a seeder, which may be this node."""
+        if seeder in self.own_seeders:
+            return self.file_looks
+        if self.metainfo is None:
+            return None
+        return RemoteLooker(client=self.metainfo, seeder=seeder, node_id=self.node_id)
 
     def holds(self, digest: Digest) -> bool:
         """Whether a blob is here, or on its way."""

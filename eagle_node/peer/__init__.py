@@ -7,6 +7,7 @@
 ``announce``   the loopback endpoint that tells libtorrent whom the plan names
 ``advertise``  tells the trackers what this node holds, in batches
 ``relay``      has the seeder that owns a repository ask its registry
+``looks``      has the seeder that owns a file's name find out the file's digest
 ``service``    what the proxy and the node see: open a blob, whoever else has asked for it
 
 Degradation, one stage at a time and reset by any progress: the planned parent, the next parent, all

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
-from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.base.rendezvous import ranked
 from eagle_node.blobs.cache import Cache
@@ -93,14 +92,14 @@ class Peer:
         reader.close()
         return reader.size
 
-    def order(self, digest: Digest) -> list[Address]:
-        """The seeders in the order in which they own ``digest``."""
+    def order(self, name: str) -> list[Address]:
+        """The seeders in the order in which they own a digest, or a file's name."""
         seeders = {str(seeder): seeder for seeder in self._seeders()}
-        return [seeders[name] for name in ranked(digest, seeders)]
+        return [seeders[each] for each in ranked(name, seeders)]
 
     def _source(self, blob: BlobRef, authorization: str | None) -> Source:
         """The swarm through the seeders that own the digest; up to this node's own turn."""
-        seeders = self.order(blob.digest)
+        seeders = self.order(blob.owned_as or blob.digest)
         others = list(takewhile(lambda seeder: not self._is_self(seeder), seeders))
         origin = self._origin(blob, authorization)
         if self._means is None or not others:

@@ -68,6 +68,18 @@ def wanted_entries(entries: list[IndexEntry], wanted: str) -> list[IndexEntry]:
     return found
 
 
+def check_config(body: bytes, wanted: str, *, image: str) -> None:
+    """Raise `Unavailable` if the config of an image without an index is of another platform."""
+    try:
+        found = _platform(json.loads(body))
+    except (ValueError, RecursionError):
+        found = ""
+    if not found:
+        raise Unavailable(f"{image} names no platform: it is no image that runs; leave --platform")
+    if found != wanted and not found.startswith(f"{wanted}/"):
+        raise Unavailable(f"{image} is made for {found} alone, not for {wanted}")
+
+
 def _entry(descriptor: Any) -> IndexEntry:
     match descriptor:
         case {"digest": str(text), **others}:

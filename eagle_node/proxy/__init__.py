@@ -6,6 +6,8 @@
 ``conditional``     If-None-Match and HEAD, the same for blobs and manifests
 ``manifests``       manifests, marked when they are the registry's old word
 ``ahead``           what a manifest names is fetched by the seeders before it is asked for
+``files``           files of web servers, by URL and digest
+``looks``           what their digest was at the first fetch, and whether it still is
 ``passing``         everything else, passed on as it is
 ``writes``          what clients change there voids what is remembered of it
 ``multipart``       several ranges in one answer

@@ -2,7 +2,8 @@
 
 ``GET /eagle/v1/file?url=URL&digest=sha256:…`` with the header ``X-Eagle-Node`` (any value: a web
 page cannot send it here unasked). The URL's host is looked up like a registry's name; plain HTTP
-is dialled only where ``--registry`` says so. ``Authorization`` is shown to the file's server.
+is dialled only where ``--registry`` says so. ``Authorization`` is shown to the file's server. Who
+does not know the digest looks first (`looks`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from yarl import URL
 
 from eagle_node.base.digest import parse_digest
 from eagle_node.config.tree import RegistryConfig
-from eagle_node.registry.names import BadName, BlobRef, Repository, authority_of, parse_registry
+from eagle_node.registry.file_ref import FileRef
+from eagle_node.registry.names import BadName, BlobRef, authority_of, parse_registry
 
 PATH = "/eagle/v1/file"
 HEADER = "X-Eagle-Node"
@@ -32,6 +34,14 @@ def parse_file(
     query: Mapping[str, str], headers: Mapping[str, str], registries: Iterable[RegistryConfig]
 ) -> FileRequest:
     """The file that a request names; `BadName` and `BadDigest` say what is wrong with it."""
+    file, url = parse_url(query, headers, registries)
+    return FileRequest(file.blob(parse_digest(query.get("digest", ""))), url)
+
+
+def parse_url(
+    query: Mapping[str, str], headers: Mapping[str, str], registries: Iterable[RegistryConfig]
+) -> tuple[FileRef, URL]:
+    """The file whose URL a request names; `BadName` says what is wrong with it."""
     if HEADER not in headers:
         raise BadName(f"this path needs the header {HEADER}", code="DENIED", status=403)
     text = query.get("url", "")
@@ -52,7 +62,4 @@ def parse_file(
             code="DENIED",
             status=403,
         )
-    registry = registry or parse_registry(authority_of(url))
-    repository = Repository(registry, url.raw_path.strip("/"))
-    digest = parse_digest(query.get("digest", ""))
-    return FileRequest(BlobRef(repository, digest, served_at=url.raw_path_qs), url)
+    return FileRef.of(registry or parse_registry(authority_of(url)), url), url

@@ -13,13 +13,14 @@ from aiohttp import hdrs, web
 from eagle_node.base.errors import EagleError
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.metrics.instruments import Metrics
-from eagle_node.proxy import files
+from eagle_node.proxy import files, looks
 from eagle_node.proxy.blobs import BlobHandler
 from eagle_node.proxy.check import CheckAnswers
 from eagle_node.proxy.connect import Connects
 from eagle_node.proxy.forward import Forward
 from eagle_node.proxy.front import Front
 from eagle_node.proxy.intercept import Intercepts
+from eagle_node.proxy.looks import LookHandler
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
@@ -58,6 +59,7 @@ class Proxy:
         manifests: ManifestHandler,
         passing: Passing,
         rules: Rules,
+        look: LookHandler,
         metrics: Metrics,
         ca: LocalCaFile,
         tracer: Tracer | None = None,
@@ -67,6 +69,7 @@ class Proxy:
         self._blobs = blobs
         self._manifests = manifests
         self._passing = passing
+        self._looks = look
         self._writes = Writes(blobs, manifests)
         self._forward = Forward(blobs, manifests, passing, rules, self._writes)
         self._metrics = metrics
@@ -125,6 +128,9 @@ class Proxy:
             elif request.rel_url.raw_path == files.PATH and request.method in _READS:
                 kind = "file"
                 response = await self._file(request)
+            elif request.rel_url.raw_path == looks.PATH and request.method == hdrs.METH_POST:
+                kind = "file"
+                response = await self._look(request)
             else:
                 route = parse_route(
                     request.method,
@@ -159,6 +165,11 @@ class Proxy:
         return await self._blobs.get(
             request, found.blob, lambda each: self._passing.absolute(each, found.url)
         )
+
+    async def _look(self, request: web.BaseRequest) -> web.StreamResponse:
+        registries = self._config.registries
+        file, _ = files.parse_url(request.query, request.headers, registries)
+        return await self._looks.handle(request, file)
 
     async def _mirror(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         match route:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from eagle_node.base.errors import Unavailable
+from eagle_node.registry.file_ref import validator_of
 from eagle_node.registry.transport import Reply
 
 
@@ -20,6 +21,8 @@ class BlobStream:
         """Offset behind the last byte."""
         self.size = size
         """Bytes of the whole blob."""
+        self.validator = validator_of(reply.headers)
+        """What tells this state of it from others; empty: the server gives nothing."""
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The bytes in order, exactly ``stop - start`` of them; they are not verified here.

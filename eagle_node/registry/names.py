@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 from yarl import URL
@@ -70,6 +70,8 @@ class BlobRef:
     digest: Digest
     served_at: str = ""
     """Path and query where the registry serves it; empty: where the protocol says."""
+    owned_as: str = field(default="", compare=False)
+    """What its seeder is chosen by; empty: its digest."""
 
     @property
     def path(self) -> str:

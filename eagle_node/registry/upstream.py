@@ -19,6 +19,7 @@ from eagle_node.registry.blob_stream import BlobStream
 from eagle_node.registry.credentials import Credentials
 from eagle_node.registry.docker_config import Credential
 from eagle_node.registry.endpoints import Endpoint, Endpoints
+from eagle_node.registry.file_ref import FileRef, FileState, validator_of
 from eagle_node.registry.forward_reply import ForwardReply
 from eagle_node.registry.headers import (
     Headers,
@@ -130,16 +131,12 @@ class Upstream:
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """Whether the asker may read ``blob``, by a HEAD: returns, or raises `Denied`."""
-        request = self._request(blob.repository, "HEAD", blob.path, {"Accept": "*/*"})
-        async with self._send(request, blob.repository, authorization) as reply:
-            if 200 <= reply.status < 300:
-                refuse_disguise(reply.headers, source=reply.name, subject=f"blob {blob}")
-                return BlobInfo(size=parse_length(reply.headers.get("Content-Length")))
-            if not (reply.foreign and reply.status in (400, 403, 405, 501)):
-                await _refuse(reply, f"blob {blob}", "BLOB_UNKNOWN")
-        # Storage behind a redirect may take a URL that was signed for GET only.
-        async with self.open_blob(blob, start=0, stop=1, authorization=authorization) as stream:
-            return BlobInfo(size=stream.size)
+        state = await self._state(_Place.of_blob(blob), authorization)
+        return BlobInfo(size=state.size)
+
+    async def file_state(self, file: FileRef, authorization: str | None) -> FileState:
+        """What the server tells of a file that the asker may read."""
+        return await self._state(_Place.of_file(file), authorization)
 
     def open_blob(
         self,
@@ -153,7 +150,13 @@ class Upstream:
 
         Entering it raises when the origin refuses, or answers with something else than these bytes.
         """
-        return self._open_blob(blob, Asked(start=start, stop=stop), authorization)
+        return self._open(_Place.of_blob(blob), Asked(start=start, stop=stop), authorization)
+
+    def open_file(
+        self, file: FileRef, *, start: int, authorization: str | None
+    ) -> AbstractAsyncContextManager[BlobStream]:
+        """The bytes of a file from ``start`` on; as for `open_blob`."""
+        return self._open(_Place.of_file(file), Asked(start=start, stop=None), authorization)
 
     async def fetch_manifest(
         self,
@@ -234,16 +237,31 @@ class Upstream:
         async with self._transport.send(request) as reply:
             yield ForwardReply(reply, end_to_end(reply.headers))
 
+    async def _state(self, place: _Place, authorization: str | None) -> FileState:
+        request = self._request(place.repository, "HEAD", place.path, {"Accept": "*/*"})
+        async with self._send(request, place.repository, authorization) as reply:
+            if 200 <= reply.status < 300:
+                refuse_disguise(reply.headers, source=reply.name, subject=place.subject)
+                return FileState(
+                    size=parse_length(reply.headers.get("Content-Length")),
+                    validator=validator_of(reply.headers),
+                )
+            if not (reply.foreign and reply.status in (400, 403, 405, 501)):
+                await _refuse(reply, place.subject, "BLOB_UNKNOWN")
+        # Storage behind a redirect may take a URL that was signed for GET only.
+        async with self._open(place, Asked(start=0, stop=1), authorization) as stream:
+            return FileState(size=stream.size, validator=stream.validator)
+
     @asynccontextmanager
-    async def _open_blob(
-        self, blob: BlobRef, asked: Asked, authorization: str | None
+    async def _open(
+        self, place: _Place, asked: Asked, authorization: str | None
     ) -> AsyncIterator[BlobStream]:
         headers = {"Accept": "*/*"}
         if (wanted := asked.header()) is not None:
             headers["Range"] = wanted
-        request = self._request(blob.repository, "GET", blob.path, headers)
-        subject = f"blob {blob}"
-        async with self._send(request, blob.repository, authorization) as reply:
+        request = self._request(place.repository, "GET", place.path, headers)
+        subject = place.subject
+        async with self._send(request, place.repository, authorization) as reply:
             if reply.status not in (200, 206):
                 await _refuse(reply, subject, "BLOB_UNKNOWN")
             refuse_disguise(reply.headers, source=reply.name, subject=subject)
@@ -251,7 +269,7 @@ class Upstream:
                 asked, reply.status, reply.headers, source=reply.name, subject=subject
             )
             if size is None:
-                size = (await self.check_blob(blob, authorization)).size
+                size = (await self._state(place, authorization)).size
             if size is None:
                 raise Unavailable(f"{reply.name} does not tell the size of {subject}")
             stop = size if asked.stop is None else min(asked.stop, size)
@@ -272,6 +290,23 @@ class Upstream:
         self, request: Request, repository: Repository, authorization: str | None
     ) -> AbstractAsyncContextManager[Reply]:
         return self._authorizer.send(request, place=repository.name, authorization=authorization)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where at a registry something is, and what it is called in messages."""
+
+    repository: Repository
+    path: str
+    subject: str
+
+    @classmethod
+    def of_blob(cls, blob: BlobRef) -> _Place:
+        return cls(blob.repository, blob.path, f"blob {blob}")
+
+    @classmethod
+    def of_file(cls, file: FileRef) -> _Place:
+        return cls(file.repository, file.served_at, f"file {file}")
 
 
 async def _refuse(reply: Reply, subject: str, not_found: str) -> None:

@@ -11,5 +11,6 @@
 ``interest`` what a peer that wants only parts has the origin send
 ``rights``   whom a fetch proves to be a reader
 ``desk``     asks registries for manifests and rights, once for all nodes
+``looks``    reads files of web servers, whose digest nobody knows before
 ``service``  answers peers: metainfo of segments as they become ready
 """

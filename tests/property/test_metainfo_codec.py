@@ -16,6 +16,7 @@ from eagle_node.base.errors import (
     WrongContent,
 )
 from eagle_node.base.ids import NodeId
+from eagle_node.metainfo import file_messages as f
 from eagle_node.metainfo import messages as m
 from eagle_node.metainfo.errors import RpcStatus, decode_error, encode_error
 
@@ -51,6 +52,18 @@ _replies: st.SearchStrategy[m.FetchReply] = st.one_of(
     st.builds(m.InlineEvent, data=st.binary()),
     st.builds(m.BeatEvent, received=_u64),
 )
+_looks = st.builds(
+    f.LookRequest,
+    registry=st.text(),
+    path=st.text(),
+    authorization=st.text(),
+    node_id=st.text().map(NodeId),
+    request_id=st.text(),
+)
+_found: st.SearchStrategy[f.LookReply] = st.one_of(
+    st.builds(m.BeatEvent, received=_u64),
+    st.builds(f.FoundEvent, digest=_digests, size=_u64),
+)
 _fields = st.none() | st.text(min_size=1, max_size=200)
 _errors: st.SearchStrategy[EagleError] = st.one_of(
     st.builds(
@@ -64,6 +77,18 @@ _errors: st.SearchStrategy[EagleError] = st.one_of(
     *(st.builds(kind, st.text(max_size=200)) for kind in (BadDigest, NoSpace, Unavailable)),
     st.builds(WrongContent, st.text(max_size=200)),
 )
+
+
+@given(_looks)
+def test_looks_survive_the_wire(request: f.LookRequest) -> None:
+    """A seeder reads exactly what it is asked to look at."""
+    assert f.decode_look_request(f.encode_look_request(request)) == request
+
+
+@given(_found)
+def test_what_was_found_survives_the_wire(reply: f.LookReply) -> None:
+    """Signs of life too."""
+    assert f.decode_look_reply(f.encode_look_reply(reply)) == reply
 
 
 @given(_requests)

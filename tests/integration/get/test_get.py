@@ -184,7 +184,10 @@ async def test_ctrl_c_leaves_no_file_under_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["https://example.com/a"], "needs --digest"),
+        (["https://example.com/"], "has no file name"),
+        (["https://example.com/a", "--digest", "sha256:" + "0" * 64, "--trust-new"], "say one"),
+        (["https://example.com/a", "--platform", "linux/amd64"], "is for images"),
+        (["a/b", "--trust-new"], "are for files"),
         (["https://example.com/a", "--digest", "md5:0"], "--digest: "),
         (["UPPER/CASE"], "is not a repository name"),
         (["a/b", "--blob"], "named by its digest"),

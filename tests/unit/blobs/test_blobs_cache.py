@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -124,6 +125,19 @@ async def test_a_reservation_counts_before_its_bytes_are_there(root: Path) -> No
         await cache.discard(one)
         cache.reserve(other, ALL)
         cache.check()
+
+
+async def test_what_has_no_digest_yet_has_its_room(root: Path) -> None:
+    """It counts while it is held, leaves no file behind, and is refused like any blob."""
+    async with make_cache(root, limit=4 * MIB) as cache:
+        async with cache.hold(3 * MIB) as file:
+            assert os.fstat(file.fileno()).st_size == 3 * MIB
+            assert cache.used == 3 * MIB
+            with pytest.raises(NoSpace, match="--cache-size"):
+                await ingest(cache, DATA)
+        assert cache.used == 0
+        await ingest(cache, DATA)
+        assert bytes_on_disk(root) == 3 * MIB
 
 
 async def test_wrong_content_leaves_nothing_behind(root: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -12,6 +12,8 @@ import grpc.aio
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import EagleError
 from eagle_node.base.ids import NodeId
+from eagle_node.metainfo.file_messages import FoundEvent, LookReply, LookRequest
+from eagle_node.metainfo.file_service import FileHandler, add_file_service
 from eagle_node.metainfo.messages import (
     BeatEvent,
     FetchReply,
@@ -97,6 +99,14 @@ READ_REQUEST = ReadRequest(
     start=1 << 33,
     stop=(1 << 33) + 5,
 )
+LOOK_REQUEST = LookRequest(
+    registry="files.example:8000",
+    path="/a.bin?x=1",
+    authorization="Bearer secret",
+    node_id=NodeId("0" * 32),
+    request_id="r-6",
+)
+FOUND = FoundEvent(digest=digest_of(b"file"), size=1 << 33)
 BYTES = (b"ab", b"cde")
 """What is answered to it."""
 REPLIES: tuple[FetchReply, ...] = (
@@ -185,11 +195,27 @@ class Desk:
             raise self._error
 
 
+class Lookers:
+    """Answers what files are, then fails if it is told to."""
+
+    def __init__(self, *, error: EagleError | None = None) -> None:
+        self._error = error
+        self.asked: list[LookRequest] = []
+
+    async def look(self, request: LookRequest) -> AsyncGenerator[LookReply, None]:
+        self.asked.append(request)
+        yield BeatEvent(received=0)
+        if self._error is not None:
+            raise self._error
+        yield FOUND
+
+
 @asynccontextmanager
 async def serving(
     handler: MetaInfoHandler,
     *,
     desk: RegistryHandler | None = None,
+    files: FileHandler | None = None,
     port: int = 0,
     credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[Address]:
@@ -198,6 +224,8 @@ async def serving(
     add_metainfo_service(server, handler)
     if desk is not None:
         add_registry_service(server, desk)
+    if files is not None:
+        add_file_service(server, files)
     where = f"127.0.0.1:{port}"
     if credentials is None:
         bound = server.add_insecure_port(where)

@@ -26,6 +26,8 @@ from tests.unit.metainfo.examples import (
     BYTES,
     CHECK_REPLY,
     CHECK_REQUEST,
+    FOUND,
+    LOOK_REQUEST,
     MANIFEST_REPLY,
     MANIFEST_REQUEST,
     PREFETCH_REQUEST,
@@ -34,6 +36,7 @@ from tests.unit.metainfo.examples import (
     REQUEST,
     Desk,
     Handler,
+    Lookers,
     serving,
 )
 
@@ -160,6 +163,23 @@ async def test_generated_clients_ask_registries(
     assert desk.asked == [MANIFEST_REQUEST, CHECK_REQUEST]
     assert manifest == messages.ManifestReply(sized=True, **asdict(MANIFEST_REPLY))
     assert check == messages.CheckReply(sized=True, **asdict(CHECK_REPLY))
+
+
+async def test_generated_clients_look_at_files(
+    generated: tuple[ModuleType, ModuleType],
+) -> None:
+    """The question and both kinds of answers are the same in both languages."""
+    messages, stubs = generated
+    files = Lookers()
+    async with (
+        serving(Handler(), files=files) as seeder,
+        grpc.aio.insecure_channel(str(seeder)) as channel,
+    ):
+        asked = messages.LookRequest(**asdict(LOOK_REQUEST))
+        replies = [reply async for reply in stubs.FilesStub(channel).Look(asked)]
+    assert files.asked == [LOOK_REQUEST]
+    assert [reply.WhichOneof("event") for reply in replies] == ["beat", "found"]
+    assert replies[1].found == messages.Found(**asdict(FOUND))
 
 
 async def test_generated_servers_are_understood(generated: tuple[ModuleType, ModuleType]) -> None:

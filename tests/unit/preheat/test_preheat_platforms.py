@@ -7,7 +7,12 @@ import json
 import pytest
 
 from eagle_node.base.errors import Unavailable, UsageError
-from eagle_node.preheat.platforms import index_entries, parse_platform, wanted_entries
+from eagle_node.preheat.platforms import (
+    check_config,
+    index_entries,
+    parse_platform,
+    wanted_entries,
+)
 
 PLATFORMS = ["linux/amd64", "linux/arm/v6", "linux/arm/v7", "unknown/unknown", ""]
 
@@ -70,3 +75,19 @@ def test_what_is_no_platform_is_refused(text: str) -> None:
     """With examples."""
     with pytest.raises(UsageError, match="is not like linux/amd64"):
         parse_platform(text)
+
+
+@pytest.mark.parametrize("wanted", ["linux/arm/v7", "linux/arm"])
+def test_an_image_without_an_index_is_for_what_its_config_says(wanted: str) -> None:
+    """With or without the variant."""
+    config = {"os": "linux", "architecture": "arm", "variant": "v7"}
+    check_config(json.dumps(config).encode(), wanted, image="app")
+    with pytest.raises(Unavailable, match="app is made for linux/arm/v7 alone, not for linux/x"):
+        check_config(json.dumps(config).encode(), "linux/x", image="app")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"os": "linux"}'])
+def test_a_config_that_names_no_platform_is_told(body: bytes) -> None:
+    """Charts and other artifacts have none."""
+    with pytest.raises(Unavailable, match="names no platform"):
+        check_config(body, "linux/amd64", image="chart")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +16,17 @@ from eagle_node.base.errors import EagleError, Unavailable
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.config.tree import CacheConfig, ProxyConfig
+from eagle_node.metainfo.file_messages import LookReply
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.blobs import BlobHandler
+from eagle_node.proxy.looks import LookHandler
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.rules import Rules
 from eagle_node.proxy.server import Proxy
 from eagle_node.registry.access import Access, AccessMemory
+from eagle_node.registry.file_ref import FileRef
+from eagle_node.registry.file_store import FileStore
 from eagle_node.registry.manifest_store import ManifestStore
 from eagle_node.registry.manifests import Manifests
 from eagle_node.registry.names import BlobRef
@@ -66,6 +70,22 @@ class CacheOpener:
         return self.size_of
 
 
+class ScriptedLooker:
+    """Tells of every file what a test has set, in order; an error is raised."""
+
+    def __init__(self) -> None:
+        self.says: list[LookReply | EagleError] = []
+
+    async def look(
+        self, file: FileRef, authorization: str | None
+    ) -> AsyncGenerator[LookReply, None]:
+        """The script."""
+        for each in self.says:
+            if isinstance(each, EagleError):
+                raise each
+            yield each
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
     """A running proxy."""
@@ -73,6 +93,7 @@ class Rig:
     address: Address
     cache: Cache
     opener: CacheOpener
+    looker: ScriptedLooker
     origin: Origin
     metrics: Metrics
     client: aiohttp.ClientSession
@@ -109,6 +130,8 @@ async def proxying(
         opener.may_open.set()
         memory = AccessMemory(60.0, 10.0, 600.0)
         ca_file = directory / "local-ca.pem"
+        looker = ScriptedLooker()
+        files = await enter(FileStore(None))
         listener = listen_tcp(Address("127.0.0.1", 0), flag="--proxy-listen")
         await enter(
             Proxy(
@@ -121,6 +144,7 @@ async def proxying(
                 ),
                 passing=Passing(client, metrics),
                 rules=Rules(config),
+                look=LookHandler(looker, files),
                 metrics=metrics,
                 ca=LocalCaFile(ca_file),
             )
@@ -129,6 +153,7 @@ async def proxying(
             address=bound_address(listener),
             cache=cache,
             opener=opener,
+            looker=looker,
             origin=origin,
             metrics=metrics,
             client=await enter(aiohttp.ClientSession(auto_decompress=False)),
