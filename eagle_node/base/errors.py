@@ -57,6 +57,11 @@ class Unavailable(EagleError):
     """A source cannot deliver now (down, stalled, broken answer, disk full); another one may."""
 
 
+class Silent(Unavailable):
+    """A source has not answered at all in the time that it was given: asking again may cost as
+    much."""
+
+
 class WrongContent(EagleError):
     """Bytes that arrived do not have the digest that was asked for; they were discarded."""
 

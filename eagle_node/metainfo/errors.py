@@ -16,6 +16,7 @@ from eagle_node.base.errors import (
     Denied,
     EagleError,
     NoSpace,
+    Silent,
     Unavailable,
     WrongContent,
 )
@@ -38,6 +39,7 @@ _DENIED_STATUS = {
 _PLAIN: dict[str, Callable[[str], EagleError]] = {
     "bad-digest": BadDigest,
     "no-space": NoSpace,
+    "silent": Silent,
     "wrong-content": WrongContent,
     "unavailable": Unavailable,
 }
@@ -114,6 +116,8 @@ def _described(error: EagleError) -> tuple[str, dict[str, object]]:
             return "RESOURCE_EXHAUSTED", {"kind": "no-space"}
         case WrongContent():
             return "DATA_LOSS", {"kind": "wrong-content"}
+        case Silent():
+            return "UNAVAILABLE", {"kind": "silent"}
         case Unavailable():
             return "UNAVAILABLE", {"kind": "unavailable"}
         case _Refusal():

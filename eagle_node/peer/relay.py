@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from eagle_node.base.errors import Denied, EagleError, Unavailable
+from eagle_node.base.errors import Denied, EagleError, Silent, Unavailable
 from eagle_node.base.ids import NodeId
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.registry_messages import CheckRequest, ManifestRequest
@@ -53,12 +53,17 @@ class Origin(Asker, Protocol):
         """What this node proves itself with at ``registry`` for clients that show nothing."""
         ...
 
+    def doubt(self, registry: str) -> None:
+        """Another node says that ``registry`` is silent."""
+        ...
+
 
 class Relay:
     """Answers like `Upstream`, from the desk of the repository's owner where that is possible.
 
     What a desk refuses is the registry's word. When no desk answers, or none but with an old word,
-    this node asks the registry itself; if it cannot either, the old word counts. Credentials go to
+    this node asks the registry itself, with little patience if desks could not; if it cannot
+    either, the old word counts. Credentials go to
     other nodes only where ``private`` says that nobody reads them on the way. The node's own are
     shown to a desk like a client's, if they are a name and a password; an identity token stays.
     """
@@ -131,12 +136,17 @@ class Relay:
             except Denied:
                 self._note(seeder, "refused")
                 raise
+            except Silent:
+                self._note(seeder, "silent")
+                self._upstream.doubt(repository.registry)
+                continue
             except EagleError as error:
                 self._note(seeder, "failed", error)
                 continue
             self._note(seeder, "stale" if answer.stale else "answered")
             if not answer.stale or answer.limited:
                 return answer
+            self._upstream.doubt(repository.registry)
             old = old or answer
         try:
             return await ask(self._upstream, authorization)

@@ -1,6 +1,7 @@
 """The side that container runtimes talk to: a registry mirror, and a forward proxy.
 
 ``server``          the listener: which handler a request is for, errors as OCI JSON
+``protocol``        what is no HTTP gets an OCI error as well
 ``rules``           which requests go through the swarm, as a pure function
 ``blobs``           blobs from cache, swarm or origin; ranges; streaming while they arrive
 ``conditional``     If-None-Match and HEAD, the same for blobs and manifests

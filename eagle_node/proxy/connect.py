@@ -19,6 +19,7 @@ from eagle_node.proxy.intercept import Intercepts, Opened, Way, parse_head
 from eagle_node.proxy.opening import HANDSHAKE_S, HELLO, Hello, open_tls
 from eagle_node.proxy.tunnel import IDLE_S, Tunnel
 from eagle_node.registry.names import BadName
+from eagle_node.runtime.lookup import Resolver
 from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.trust.leaves import Leaves
@@ -52,6 +53,7 @@ class Connects:
         self._metrics = metrics
         self._idle_s = idle_s
         self._hello_s = hello_s
+        self._resolver = Resolver()
         self._tasks = TaskSet()
         self._under_way = 0
         self._noted: dict[Address, str] = {}
@@ -107,7 +109,8 @@ class Connects:
         if leaves is not None:
             await self._open(front, target, leaves)
         else:
-            server = await dial(target, inner_allowed=way is Way.OPEN or front.is_local)
+            inner_allowed = way is Way.OPEN or front.is_local
+            server = await dial(target, inner_allowed=inner_allowed, resolver=self._resolver)
             front.transport.write(ESTABLISHED)
             await self._tunnel(front, server, front.take())
 
@@ -186,7 +189,7 @@ class Connects:
         try:
             if not self._intercepts.may_tunnel_listed:
                 raise _denied(f"{target}: no TLS within, and --tunnel none")
-            server = await dial(target, inner_allowed=True)
+            server = await dial(target, inner_allowed=True, resolver=self._resolver)
         except EagleError as error:
             log.info("CONNECT: %s", error)
             self._metrics.connects.labels(_meaning(error)[1]).inc()

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 
 from eagle_node.base.errors import Denied, Unavailable
+from eagle_node.runtime.lookup import LookUpFailed, NoServerAnswers, Resolver, Where
 from eagle_node.runtime.sockets import Address
 
 TIMEOUT_S = 15.0
@@ -22,7 +23,11 @@ class TooSlow(Unavailable):
 
 
 async def dial(
-    target: Address, *, inner_allowed: bool, timeout_s: float = TIMEOUT_S
+    target: Address,
+    *,
+    inner_allowed: bool,
+    resolver: Resolver,
+    timeout_s: float = TIMEOUT_S,
 ) -> socket.socket:
     """A connected socket.
 
@@ -33,7 +38,7 @@ async def dial(
     """
     try:
         async with asyncio.timeout(timeout_s):
-            found = await _look_up(target)
+            found = await _look_up(target, resolver)
             allowed = [each for each in found if inner_allowed or not is_inner(each[1][0])]
             if not allowed:
                 raise Denied(
@@ -52,18 +57,17 @@ def is_inner(address: str) -> bool:
     return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast
 
 
-_Where = tuple[str, int] | tuple[str, int, int, int]
-_Found = tuple[int, _Where]
+_Found = tuple[int, Where]
 
 
-async def _look_up(target: Address) -> Sequence[_Found]:
-    loop = asyncio.get_running_loop()
+async def _look_up(target: Address, resolver: Resolver) -> Sequence[_Found]:
     try:
-        infos = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise Unavailable(f"host name {target.host} does not resolve") from None
-    found = [(family, where) for family, _, _, _, where in infos]
-    return list(dict.fromkeys(found))  # type: ignore[arg-type]
+        found = await resolver.addresses(target.host)
+    except NoServerAnswers as error:
+        raise TooSlow(f"cannot connect to {target}: {error}") from error
+    except LookUpFailed as error:
+        raise Unavailable(str(error)) from error
+    return [(family, (where[0], target.port, *where[2:])) for family, where in found]
 
 
 async def _first_that_answers(target: Address, places: Sequence[_Found]) -> socket.socket:
@@ -78,7 +82,7 @@ async def _first_that_answers(target: Address, places: Sequence[_Found]) -> sock
     raise Unavailable(f"cannot connect to {target}: {reason}")
 
 
-async def _connected(family: int, where: _Where, limit: float | None) -> socket.socket:
+async def _connected(family: int, where: Where, limit: float | None) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setblocking(False)

@@ -23,6 +23,7 @@ from eagle_node.proxy.intercept import Intercepts
 from eagle_node.proxy.looks import LookHandler
 from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
+from eagle_node.proxy.protocol import HttpServer
 from eagle_node.proxy.rules import Rules
 from eagle_node.proxy.writes import Writes
 from eagle_node.registry.errors import oci_error
@@ -81,7 +82,7 @@ class Proxy:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        http = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        http = HttpServer(self._handle, handler_cancellation=True, access_log=None)
         self._connects.server = http
         await self._connects.check()
         self._resources.push_async_callback(http.shutdown, _SHUTDOWN_S)

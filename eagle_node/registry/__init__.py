@@ -8,9 +8,9 @@ Three layers, each of which knows only those before it:
   what an origin's answer is worth, `image_manifest` which blobs a manifest names; `errors` turns
   this program's errors into OCI error JSON.
 * The client: `endpoints` says where a registry is really reached and `tls` whom it must convince;
-  `transport` sends one request and follows its redirects; `credentials` and `tokens` obtain what
-  `authorizer` answers a 401 with; `health_policy` says who is to be left alone; `upstream` puts
-  them together: check, fetch, forward.
+  `host_names` finds hosts, `transport` sends one request and follows its redirects; `credentials`
+  and `tokens` obtain what `authorizer` answers a 401 with; `health_policy` says who is to be left
+  alone, and `circuit` for how long if silent; `upstream` puts them together: check, fetch, forward.
 * The memory: `access` remembers whom the origin lets read what, `manifests` what it said about
   manifests (`manifest_question`), which `manifest_store` keeps in SQLite; `file_store` does so for
   files of web servers (`file_ref`).

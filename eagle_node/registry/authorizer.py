@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from eagle_node.base.errors import EagleError
+from eagle_node.base.errors import EagleError, Silent
 from eagle_node.registry.challenge import (
     BasicChallenge,
     BearerChallenge,
     Challenge,
     parse_challenges,
 )
+from eagle_node.registry.circuit import NO_PROBE
 from eagle_node.registry.credentials import Credentials
 from eagle_node.registry.docker_config import Credential
 from eagle_node.registry.endpoints import Endpoint
@@ -74,18 +75,45 @@ class Authorizer:
         ``place`` is what rights hang on within the registry, a repository's name or a path; its
         challenge is remembered. Readers who were told to wait are refused at once.
         """
-        registry = request.endpoint.name
+
+        async def ask(asked: Request) -> Reply:
+            return await self._open(asked, place, authorization)
+
+        async with self._minding(request, authorization, ask) as reply:
+            yield reply
+
+    @asynccontextmanager
+    async def pass_on(self, request: Request, *, authorization: str | None) -> AsyncIterator[Reply]:
+        """The registry's answer to a request as it is, ``authorization`` being a part of it."""
+        async with self._minding(request, authorization, self._transport.open) as reply:
+            yield reply
+
+    @asynccontextmanager
+    async def _minding(
+        self,
+        request: Request,
+        authorization: str | None,
+        ask: Callable[[Request], Awaitable[Reply]],
+    ) -> AsyncIterator[Reply]:
+        """Ask if the registry may be asked, and note what comes of it."""
+        registry, turn = request.endpoint.name, NO_PROBE
         if request.method in _READ:
-            self._health.admit(registry, authorization)
+            turn = self._health.admit(registry, authorization)
         try:
-            reply = await self._open(request, place, authorization)
+            reply = await ask(replace(request, patience_s=turn.patience_s))
         except EagleError as error:
-            self._health.failed(registry, authorization, error)
+            self._health.failed(registry, authorization, error, turn)
+            raise
+        except BaseException:
+            self._health.given_up(registry, turn)
             raise
         try:
-            if not reply.foreign:
-                self._health.answered(registry, authorization, reply.status, reply.headers)
+            status = 307 if reply.foreign else reply.status
+            self._health.answered(registry, authorization, status, reply.headers)
             yield reply
+        except Silent as error:
+            self._health.failed(registry, authorization, error, turn)
+            raise
         finally:
             reply.close()
 

@@ -57,6 +57,10 @@ class Endpoints:
         base = HUB_URL if registry == DOCKER_HUB else URL(f"https://{registry}")
         return Endpoint(name=registry, base=base)
 
+    def is_configured(self, registry: str) -> bool:
+        """Whether ``--registry`` names it."""
+        return registry in self._configured
+
     def at(self, url: URL) -> Endpoint:
         """The configured endpoint that shares ``url``'s origin; else a stranger's made of it."""
         for endpoint in self._configured.values():

@@ -8,23 +8,22 @@ import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from eagle_node.base.errors import Denied, EagleError, Unavailable
+from eagle_node.base.errors import Denied, EagleError, Silent, Unavailable
+from eagle_node.registry.circuit import FIRST_PATIENCE_S, Circuit, Turn
 from eagle_node.runtime.clock import Clock, monotonic
 
 MOST_WAIT_S = 3600.0
 """A longer ``Retry-After`` is cut to this: nobody should be locked out for days by one header."""
-SILENT_S = 5.0
-"""How long a registry is left alone that did not even accept a connection in time: each further
-attempt would make a client wait as long again, when an old word or a quick error serves it."""
+FORGET_S = 600.0
+"""How long after it was last asked in vain a registry's trouble is told: one that nobody asks any
+more, such as a mistyped name, is nobody's concern."""
+DOUBT_S = 30.0
+"""How long another node's word counts that a registry is silent, unless it answers this one."""
 _MOST_REGISTRIES = 256
 _MOST_LIMITS = 4096
 _LIMITING = frozenset({429, 503})
-
-
-class NoConnection(Unavailable):
-    """Nobody answered the attempt to connect, not even with a refusal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +42,9 @@ class RegistryTrouble:
 class _Trouble:
     since: float
     reason: str
-    silent_until: float = 0.0
+    last: float
+    """When it was last asked in vain."""
+    circuit: Circuit = field(default_factory=Circuit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ class RegistryHealth:
     """Notes each answer of a registry, and says whether it may be asked.
 
     A reader who was told to wait (429 or 503 with ``Retry-After``) is not asked for until then; a
-    limit is the reader's own, by a salted hash of what he shows. A registry that does not accept
-    connections is left alone by all for a moment.
+    limit is the reader's own, by a salted hash of what he shows. A registry that is silent is asked
+    by one reader at a time, now and then (`Circuit`); one that answers, whatever it says, by all.
     """
 
     def __init__(self, clock: Clock = monotonic) -> None:
@@ -65,23 +66,35 @@ class RegistryHealth:
         self._salt = secrets.token_bytes(16)
         self._limits: OrderedDict[tuple[str, bytes], _Limit] = OrderedDict()
         self._troubles: OrderedDict[str, _Trouble] = OrderedDict()
+        """The one that was asked in vain most lately comes last."""
+        self._doubts: OrderedDict[str, float] = OrderedDict()
+        """Until when another node's word counts."""
 
-    def admit(self, registry: str, authorization: str | None) -> None:
-        """Return if the registry may be asked for this reader; else raise why not."""
+    def admit(self, registry: str, authorization: str | None) -> Turn:
+        """Leave to ask the registry for this reader; else why not is raised.
+
+        What comes of it is told by `answered`, `failed` or `given_up`.
+        """
         now = self._clock()
         limit = self._limits.get(self._key(registry, authorization))
         if limit is not None and now < limit.until:
             left = math.ceil(limit.until - now)
             raise _still(limit.refusal, f"it is asked again in {left} s", str(left))
-        trouble = self._troubles.get(registry)
-        if trouble is not None and now < trouble.silent_until:
-            left = math.ceil(trouble.silent_until - now)
-            raise Unavailable(f"{trouble.reason}; it is asked again in {left} s")
+        if (trouble := self._troubles.get(registry)) is not None and trouble.circuit.is_open:
+            turn = trouble.circuit.ask(now)
+            if turn is not None:
+                return turn
+            left = math.ceil(trouble.circuit.wait_s(now))
+            when = f"it is asked again in {left} s" if left else "it is being asked again"
+            raise Silent(f"{trouble.reason}; {when}")
+        doubted = now < self._doubts.get(registry, 0.0)
+        return Turn(patience_s=FIRST_PATIENCE_S if doubted else None)
 
     def answered(
         self, registry: str, authorization: str | None, status: int, headers: Mapping[str, str]
     ) -> None:
         """It has answered, with this status."""
+        self._doubts.pop(registry, None)
         if status in _LIMITING:
             wait_s = retry_after_s(headers)
             message = f"registry {registry} answered {status}"
@@ -92,24 +105,45 @@ class RegistryHealth:
             )
             self._limit(registry, authorization, wait_s, refusal)
         if status >= 500 or status == 429:
-            self._worse(registry, f"registry {registry} answers {status}")
+            self._worse(registry, f"registry {registry} answers {status}").circuit.answered()
         else:
             self._troubles.pop(registry, None)
 
-    def failed(self, registry: str, authorization: str | None, error: EagleError) -> None:
+    def failed(
+        self, registry: str, authorization: str | None, error: EagleError, turn: Turn
+    ) -> None:
         """It could not be asked, or its token service has refused."""
         match error:
-            case Denied(status=429):
-                wait_s = retry_after_s({"Retry-After": error.retry_after or ""})
-                self._limit(registry, authorization, wait_s, error)
-            case NoConnection():
-                self._worse(registry, str(error)).silent_until = self._clock() + SILENT_S
+            case Silent():
+                self._worse(registry, str(error)).circuit.silent(turn, self._clock())
             case Unavailable():
-                self._worse(registry, str(error))
+                self._worse(registry, str(error)).circuit.answered()
+            case Denied():
+                self._doubts.pop(registry, None)
+                if (trouble := self._troubles.get(registry)) is not None:
+                    trouble.circuit.answered()
+            case _:
+                self.given_up(registry, turn)
+        if isinstance(error, Denied) and error.status == 429:
+            wait_s = retry_after_s({"Retry-After": error.retry_after or ""})
+            self._limit(registry, authorization, wait_s, error)
+
+    def given_up(self, registry: str, turn: Turn) -> None:
+        """Whoever asked has left before there was an answer."""
+        if (trouble := self._troubles.get(registry)) is not None:
+            trouble.circuit.given_up(turn)
+
+    def doubt(self, registry: str) -> None:
+        """Another node says that the registry is silent: for a while patience with it is short."""
+        self._doubts[registry] = self._clock() + DOUBT_S
+        self._doubts.move_to_end(registry)
+        while len(self._doubts) > _MOST_REGISTRIES:
+            self._doubts.popitem(last=False)
 
     def troubles(self) -> list[RegistryTrouble]:
         """What is wrong now, for people."""
         now = self._clock()
+        self._forget(now)
         waits = dict.fromkeys(self._troubles, 0.0)
         for (registry, _), limit in self._limits.items():
             if registry in waits:
@@ -119,7 +153,7 @@ class RegistryHealth:
                 registry=registry,
                 reason=trouble.reason,
                 for_s=now - trouble.since,
-                retry_in_s=max(0.0, waits[registry], trouble.silent_until - now),
+                retry_in_s=max(0.0, waits[registry], trouble.circuit.wait_s(now)),
             )
             for registry, trouble in self._troubles.items()
         ]
@@ -128,13 +162,24 @@ class RegistryHealth:
         """Assert the bounds."""
         assert len(self._limits) <= _MOST_LIMITS
         assert len(self._troubles) <= _MOST_REGISTRIES
+        assert len(self._doubts) <= _MOST_REGISTRIES
+        for trouble in self._troubles.values():
+            trouble.circuit.check()
 
     def _worse(self, registry: str, reason: str) -> _Trouble:
-        trouble = self._troubles.setdefault(registry, _Trouble(self._clock(), reason))
-        trouble.reason = reason
+        now = self._clock()
+        self._forget(now)
+        trouble = self._troubles.setdefault(registry, _Trouble(now, reason, now))
+        trouble.reason, trouble.last = reason, now
+        self._troubles.move_to_end(registry)
         while len(self._troubles) > _MOST_REGISTRIES:
             self._troubles.popitem(last=False)
         return trouble
+
+    def _forget(self, now: float) -> None:
+        """Drop what nobody has asked for a while; the oldest come first."""
+        while self._troubles and next(iter(self._troubles.values())).last + FORGET_S <= now:
+            self._troubles.popitem(last=False)
 
     def _limit(
         self, registry: str, authorization: str | None, wait_s: float, refusal: EagleError

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -14,14 +15,15 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from eagle_node.base.errors import Unavailable
+from eagle_node.base.errors import Silent, Unavailable
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.endpoints import Endpoint
-from eagle_node.registry.health_policy import NoConnection
+from eagle_node.registry.host_names import HostNames
 from eagle_node.registry.redirects import REDIRECTS, next_url, same_origin
 from eagle_node.registry.tls import TlsContexts
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
+from eagle_node.runtime.lookup import LOOK_UP_S, NoServerAnswers, Resolver
 from eagle_node.runtime.tracing import TRACE_HEADERS, note, span, trace_headers
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ _SEGMENT_HEADERS = 66
 _CONNECT_S = 5.0
 """Seconds in which a server has to accept a connection, if it may not be silent for longer: TCP
 sends its first packet again after 1 and 3 s (RFC 6298)."""
+_NAME_SHARE = 0.9
+"""Of the time for one silence, the most that looking a name up may take."""
 _MAX_NOTED = 1024
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp would add on its own; a request carries what it was given."""
@@ -53,6 +57,8 @@ class Request:
     body: bytes | AsyncIterable[bytes] | None = field(default=None, repr=False)
     follow: bool = True
     """Whether to follow the redirects of a GET or HEAD; those of other methods never are."""
+    patience_s: float | None = None
+    """Seconds of silence after which to give up, if fewer than ever."""
 
     def authorized(self, authorization: str | None) -> Request:
         """The same with this ``Authorization``, or with none."""
@@ -79,9 +85,11 @@ class Reply:
         *,
         name: str,
         foreign: bool,
+        timeout_s: float,
         transport: Transport,
     ) -> None:
         self._response = response
+        self._timeout_s = timeout_s
         self._transport = transport
         self.name = name
         """Whose answer it is, for messages."""
@@ -115,7 +123,7 @@ class Reply:
         self._response.release()
 
     async def _read(self) -> bytes:
-        with self._transport.translated(self.name):
+        with translated(self.name, self._timeout_s):
             return await self._response.content.readany()
 
 
@@ -137,12 +145,13 @@ class Transport:
         self._user_agent = user_agent
         self._tls = TlsContexts()
         self._session: aiohttp.ClientSession | None = None
-        self._unreachable: set[str] = set()
+        self._unreachable: OrderedDict[str, None] = OrderedDict()
 
     async def __aenter__(self) -> Self:
-        # getaddrinfo honours the host's nsswitch.conf, as the runtimes beside us do.
+        # Before the whole attempt to connect is given up, which could not tell why.
+        resolver = Resolver(look_up_s=min(LOOK_UP_S, _NAME_SHARE * self._timeout_s))
         connector = aiohttp.TCPConnector(
-            limit=0, resolver=aiohttp.ThreadedResolver(), socket_factory=self._socket
+            limit=0, resolver=HostNames(resolver), socket_factory=self._socket
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -150,12 +159,6 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=_READ_BUFFER,
             skip_auto_headers=_AUTOMATIC,
-            timeout=aiohttp.ClientTimeout(
-                total=None,
-                connect=self._timeout_s,
-                sock_connect=min(_CONNECT_S, self._timeout_s),
-                sock_read=self._timeout_s,
-            ),
         )
         return self
 
@@ -177,7 +180,13 @@ class Transport:
         """Like `send`, but the caller closes the reply."""
         seen = [request.url]
         while True:
-            response = await self._exchange(request)
+            try:
+                response = await self._exchange(request)
+            except Silent as error:
+                if same_origin(seen[0], request.url):
+                    raise
+                # The server that was asked has answered; its storage is another matter.
+                raise Unavailable(str(error)) from error
             location = response.headers.get("Location")
             may_follow = request.follow and request.method in ("GET", "HEAD")
             if not may_follow or response.status not in REDIRECTS or location is None:
@@ -185,6 +194,7 @@ class Transport:
                     response,
                     name=request.name,
                     foreign=not same_origin(seen[0], request.url),
+                    timeout_s=self._timeout_of(request),
                     transport=self,
                 )
             response.release()
@@ -199,17 +209,8 @@ class Transport:
         self._metrics.origin_bytes.inc(count)
         await self._download.take(count + count * _SEGMENT_HEADERS // _SEGMENT_PAYLOAD)
 
-    @contextlib.contextmanager
-    def translated(self, name: str) -> Iterator[None]:
-        """Turns what the network and aiohttp raise into `Unavailable`."""
-        try:
-            yield
-        except aiohttp.ConnectionTimeoutError as error:
-            raise NoConnection(f"{name}: nobody accepts connections") from error
-        except TimeoutError as error:
-            raise Unavailable(f"{name}: nothing came for {self._timeout_s:g} s") from error
-        except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            raise Unavailable(f"{name}: {_reason(error)}") from error
+    def _timeout_of(self, request: Request) -> float:
+        return min(self._timeout_s, request.patience_s or self._timeout_s)
 
     def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
         """A socket whose receive window keeps the download limit, if there is one."""
@@ -231,13 +232,14 @@ class Transport:
         if (identifier := request_id.get()) and same_origin(request.url, request.endpoint.base):
             headers[REQUEST_ID_HEADER] = accepted_id(identifier)
         self._metrics.origin_requests.labels(request.method).inc()
+        timeout_s = self._timeout_of(request)
         about: dict[str, str | int] = {
             "http.request.method": request.method,
             "server.address": request.url.host or "",
             "server.port": request.url.port or 0,
         }
         try:
-            with span("registry request", "client", about), self.translated(request.name):
+            with span("registry request", "client", about), translated(request.name, timeout_s):
                 _trace(request, headers)
                 response = await self._session.request(
                     request.method,
@@ -246,6 +248,12 @@ class Transport:
                     data=request.body,
                     allow_redirects=False,
                     ssl=context or True,
+                    timeout=aiohttp.ClientTimeout(
+                        total=None,
+                        connect=timeout_s,
+                        sock_connect=min(_CONNECT_S, timeout_s),
+                        sock_read=timeout_s,
+                    ),
                 )
                 note({"http.response.status_code": response.status})
         except Unavailable as error:
@@ -255,14 +263,32 @@ class Transport:
         return response
 
     def _note_silent(self, server: str, error: Unavailable) -> None:
-        if server not in self._unreachable and len(self._unreachable) < _MAX_NOTED:
-            self._unreachable.add(server)
+        if server not in self._unreachable:
+            self._unreachable[server] = None
+            while len(self._unreachable) > _MAX_NOTED:
+                self._unreachable.popitem(last=False)
             log.warning("%s", error)
 
     def _note_answering(self, server: str) -> None:
         if server in self._unreachable:
-            self._unreachable.discard(server)
+            del self._unreachable[server]
             log.info("%s answers again", server)
+
+
+@contextlib.contextmanager
+def translated(name: str, timeout_s: float) -> Iterator[None]:
+    """Turns what the network and aiohttp raise into `Unavailable`; silence is `Silent`."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise Silent(f"{name}: nobody accepts connections") from error
+    except aiohttp.ClientConnectorDNSError as error:
+        kind = Silent if isinstance(error.os_error, NoServerAnswers) else Unavailable
+        raise kind(f"{name}: {error.os_error}") from error
+    except TimeoutError as error:
+        raise Silent(f"{name}: nothing came for {timeout_s:g} s") from error
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:
+        raise Unavailable(f"{name}: {_reason(error)}") from error
 
 
 def _trace(request: Request, headers: CIMultiDict[str]) -> None:
@@ -279,8 +305,6 @@ def _reason(error: Exception) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return f"its TLS certificate is not trusted: {error.certificate_error}"
-        case aiohttp.ClientConnectorDNSError():
-            return f"host name {error.host} does not resolve"
         case aiohttp.ClientConnectorSSLError():
             return f"TLS failed: {error.os_error}"
         case aiohttp.ClientConnectorError():

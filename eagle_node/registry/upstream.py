@@ -112,6 +112,10 @@ class Upstream:
         """The registries that cannot be asked, or not now."""
         return self._health.troubles()
 
+    def doubt(self, registry: str) -> None:
+        """Another node says that ``registry`` is silent."""
+        self._health.doubt(registry)
+
     async def own_credential(self, registry: str) -> Credential | None:
         """What this node proves itself with at ``registry`` for clients that show nothing."""
         return await self._credentials.get(registry)
@@ -225,16 +229,24 @@ class Upstream:
     async def forward_url(
         self, method: str, url: URL, headers: Headers, body: AsyncIterable[bytes] | None
     ) -> AsyncIterator[ForwardReply]:
-        """The answer to a forward proxy's request, by whatever server; credentials as they came."""
+        """The answer to a forward proxy's request, by whatever server; credentials as they came.
+
+        A configured registry that is silent is left alone, as it is for mirrors' clients.
+        """
+        endpoint, authorization = self._endpoints.at(url), headers.get("Authorization")
         request = Request(
-            endpoint=self._endpoints.at(url),
+            endpoint=endpoint,
             method=method,
             url=url,
             headers=to_forward(headers),
             body=body,
             follow=False,
         )
-        async with self._transport.send(request) as reply:
+        if not self._endpoints.is_configured(endpoint.name) or "/v2/" not in url.path:
+            async with self._transport.send(request) as reply:
+                yield ForwardReply(reply, end_to_end(reply.headers))
+            return
+        async with self._authorizer.pass_on(request, authorization=authorization) as reply:
             yield ForwardReply(reply, end_to_end(reply.headers))
 
     async def _state(self, place: _Place, authorization: str | None) -> FileState:

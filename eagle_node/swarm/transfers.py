@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
 from eagle_node.base.digest import Digest
-from eagle_node.base.errors import EagleError, Unavailable, WrongContent
+from eagle_node.base.errors import Denied, EagleError, Unavailable, WrongContent
 from eagle_node.base.ids import InfoHash
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.arrival import Arrival, Phase
@@ -317,7 +317,8 @@ class Transfers:
             transfer.finished.set_result(None)
         except EagleError as error:
             self._metrics.blob_failures.labels(type(error).__name__).inc()
-            log.warning("fetching %s failed: %s", transfer.digest, error)
+            level = logging.INFO if isinstance(error, Denied) else logging.WARNING
+            log.log(level, "fetching %s failed: %s", transfer.digest, error)
             await self._close(transfer, error)
             transfer.finished.set_exception(error)
         finally:

@@ -12,6 +12,7 @@ from eagle_node.base.errors import (
     Denied,
     EagleError,
     NoSpace,
+    Silent,
     Unavailable,
     WrongContent,
 )
@@ -74,7 +75,7 @@ _errors: st.SearchStrategy[EagleError] = st.one_of(
         challenge=_fields,
         retry_after=_fields,
     ),
-    *(st.builds(kind, st.text(max_size=200)) for kind in (BadDigest, NoSpace, Unavailable)),
+    *(st.builds(kind, st.text(max_size=200)) for kind in (BadDigest, NoSpace, Silent, Unavailable)),
     st.builds(WrongContent, st.text(max_size=200)),
 )
 

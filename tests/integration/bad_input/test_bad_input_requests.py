@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MIB = 1 << 20
 DIGEST = "sha256:" + "0" * 64
+LOUD = re.compile("WARNING|ERROR|CRITICAL")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -29,12 +32,17 @@ async def origin() -> AsyncIterator[Origin]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def node(tmp_path_factory: pytest.TempPathFactory, origin: Origin) -> AsyncIterator[Node]:
-    """A node that knows this origin only; it must be well when all tests are over."""
+    """A node that knows this origin only; it must be well when all tests are over.
+
+    What clients do wrong is no trouble of the node: nothing of it is logged as a warning.
+    """
     directory = tmp_path_factory.mktemp("node")
     async with eagle_node(directory, *origin.flags, "--only-configured") as made:
         yield made
         await pull_blob(made, origin.add_random(MIB, seed=99))
         assert "Traceback" not in made.log()
+        warnings = [line for line in made.log().splitlines() if LOUD.search(line)]
+        assert [line for line in warnings if "no --cluster-key-file" not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -110,13 +118,15 @@ async def test_ranges_mean_what_rfc_9110_says(
 
 
 async def _raw(node: Node, request: bytes) -> bytes:
-    """The first line that the proxy answers to bytes, which must come within seconds."""
+    """The proxy's answer to bytes, which must come within seconds."""
     host, _, port = node.proxy_address.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(request)
         async with asyncio.timeout(60):
-            return await reader.readline()
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            return head + await reader.readexactly(int(length[1]) if length else 0)
     finally:
         writer.close()
 
@@ -133,13 +143,21 @@ async def _raw(node: Node, request: bytes) -> bytes:
         b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET gopher://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET * HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"CONNECT origin.test HTTP/1.1\r\nHost: origin.test\r\n\r\n",
     ],
 )
 async def test_malformed_requests_are_answered(node: Node, request_bytes: bytes) -> None:
-    """A 4xx, never a 500 and never a hang."""
-    status = int((await _raw(node, request_bytes)).split(b" ")[1])
-    assert 400 <= status < 500
+    """A 4xx with an OCI error, never a 500 and never a hang."""
+    head, _, body = (await _raw(node, request_bytes)).partition(b"\r\n\r\n")
+    assert 400 <= int(head.split(b" ")[1]) < 500
+    [error] = json.loads(body)["errors"]
+    assert error["code"].isupper()
+    assert error["message"]
+
+
+async def test_a_malformed_connect_is_answered(node: Node) -> None:
+    """In plain text: it is no registry's client that reads it."""
+    request = b"CONNECT origin.test HTTP/1.1\r\nHost: origin.test\r\n\r\n"
+    assert (await _raw(node, request)).startswith(b"HTTP/1.1 400 ")
 
 
 async def test_methods_that_a_blob_has_not(node: Node) -> None:

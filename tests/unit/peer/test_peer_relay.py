@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eagle_node.base.digest import digest_of
-from eagle_node.base.errors import Denied, EagleError, Unavailable
+from eagle_node.base.errors import Denied, EagleError, Silent, Unavailable
 from eagle_node.metrics.instruments import Metrics, by_label
 from eagle_node.peer.relay import WRITTEN_S, Relay
 from eagle_node.registry.docker_config import Credential, basic
@@ -36,6 +36,7 @@ class Desk:
         self.answer = answer
         self.own: Credential | None = None
         self.readers: list[str | None] = []
+        self.doubted: list[str] = []
 
     async def check_blob(self, _: BlobRef, authorization: str | None) -> BlobInfo:
         self.readers.append(authorization)
@@ -46,6 +47,9 @@ class Desk:
     async def manifest(self, asked: ManifestQuestion) -> ManifestAnswer:
         info = await self.check_blob(BLOB, asked.authorization)
         return ManifestAnswer(digest=BLOB.digest, media_type="", size=info.size, stale=info.stale)
+
+    def doubt(self, registry: str) -> None:
+        self.doubted.append(registry)
 
     async def own_credential(self, registry: str) -> Credential | None:
         assert registry == REPOSITORY.registry
@@ -121,6 +125,22 @@ async def test_an_old_word_counts_when_there_is_no_newer_one() -> None:
     scene.registry.answer = no(403)
     with pytest.raises(Denied):
         await scene.relay.check_blob(BLOB, None)
+
+
+@pytest.mark.parametrize("answer", [OLD, Silent("nothing came")], ids=["old", "none"])
+async def test_what_desks_wait_for_in_vain_this_node_does_not_wait_for_long(
+    answer: BlobInfo | EagleError,
+) -> None:
+    """It asks, since its way may be another one."""
+    scene = Scene()
+    scene.first.answer = scene.second.answer = answer
+    assert await scene.relay.check_blob(BLOB, None) == BlobInfo(size=0)
+    assert set(scene.registry.doubted) == {"r.test"}
+    scene.first.answer = DOWN
+    scene.registry.doubted.clear()
+    scene.second.answer = YES
+    await scene.relay.check_blob(BLOB, None)
+    assert scene.registry.doubted == []
 
 
 async def test_a_registry_that_says_to_wait_is_not_asked_by_others() -> None:

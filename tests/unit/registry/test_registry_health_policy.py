@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from eagle_node.base.errors import Denied, Unavailable
+from eagle_node.base.errors import Denied, Silent, Unavailable
+from eagle_node.registry.circuit import FIRST_PATIENCE_S, FIRST_PAUSE_S, NO_PROBE
 from eagle_node.registry.health_policy import (
+    DOUBT_S,
+    FORGET_S,
     MOST_WAIT_S,
-    SILENT_S,
-    NoConnection,
     RegistryHealth,
     retry_after_s,
 )
@@ -82,7 +83,7 @@ def test_without_a_time_nobody_waits(scene: Scene, status: int) -> None:
 def test_a_limit_of_the_token_service_is_the_registrys(scene: Scene) -> None:
     """There is no way around it."""
     refusal = Denied("slow", status=429, code="X", retry_after="7")
-    scene.health.failed(NAME, ALICE, refusal)
+    scene.health.failed(NAME, ALICE, refusal, NO_PROBE)
     assert not scene.admitted(ALICE)
     scene.now += 7
     assert scene.admitted(ALICE)
@@ -108,24 +109,89 @@ def test_both_forms_of_retry_after_are_read(value: str, date: str, wait_s: float
     assert retry_after_s({"Retry-After": value, "Date": date}) == wait_s
 
 
-def test_a_registry_that_is_not_there_is_left_alone_by_all(scene: Scene) -> None:
-    """For a moment, so that only one client in it waits for a connection."""
-    scene.health.failed(NAME, ALICE, NoConnection("nobody accepts connections"))
-    with pytest.raises(Unavailable, match="nobody accepts connections; it is asked again in 5 s"):
+def test_a_silent_registry_is_left_alone_by_all(scene: Scene) -> None:
+    """For a while, so that only one client in it waits, and not for long."""
+    scene.health.failed(NAME, ALICE, Silent("nothing came"), NO_PROBE)
+    with pytest.raises(Silent, match="nothing came; it is asked again in 5 s"):
         scene.health.admit(NAME, BOB)
-    scene.now += SILENT_S
+    scene.now += FIRST_PAUSE_S
+    turn = scene.health.admit(NAME, BOB)
+    assert turn.patience_s == FIRST_PATIENCE_S
+    with pytest.raises(Silent, match="nothing came; it is being asked again"):
+        scene.health.admit(NAME, ALICE)
+    scene.health.answered(NAME, BOB, 404, {})
+    assert scene.health.admit(NAME, ALICE) == NO_PROBE
+    assert scene.health.troubles() == []
+
+
+def test_who_leaves_before_the_answer_leaves_the_question_to_the_next(scene: Scene) -> None:
+    """A client that hangs up says nothing of the registry."""
+    scene.health.failed(NAME, ALICE, Silent("nothing came"), NO_PROBE)
+    scene.now += FIRST_PAUSE_S
+    scene.health.given_up(NAME, scene.health.admit(NAME, BOB))
+    assert scene.admitted(ALICE)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("refused"), Denied("no token", status=401, code="X")],
+    ids=["fault", "refusal"],
+)
+def test_whoever_says_something_is_not_silent(scene: Scene, error: Unavailable | Denied) -> None:
+    """Neither a refused connection nor a token service's no costs time."""
+    scene.health.failed(NAME, ALICE, Silent("nothing came"), NO_PROBE)
+    scene.now += FIRST_PAUSE_S
+    scene.health.failed(NAME, BOB, error, scene.health.admit(NAME, BOB))
+    assert scene.admitted(ALICE)
     assert scene.admitted(BOB)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_ends_the_silence(scene: Scene, status: int) -> None:
+    """Whatever it says, and whoever has asked."""
+    scene.health.failed(NAME, ALICE, Silent("nothing came"), NO_PROBE)
+    scene.health.answered(NAME, ALICE, status, {})
+    assert scene.health.admit(NAME, BOB) == NO_PROBE
+
+
+def test_another_nodes_word_makes_for_little_patience(scene: Scene) -> None:
+    """It may be that node's own trouble: everybody may ask, and an answer ends the doubt."""
+    scene.health.doubt(NAME)
+    for _ in range(2):
+        turn = scene.health.admit(NAME, ALICE)
+        assert turn.patience_s == FIRST_PATIENCE_S
+        assert not turn.is_probe
+    assert scene.health.troubles() == []
+    scene.now += DOUBT_S
+    assert scene.health.admit(NAME, ALICE) == NO_PROBE
+    scene.health.doubt(NAME)
+    scene.health.answered(NAME, BOB, 401, {})
+    assert scene.health.admit(NAME, ALICE) == NO_PROBE
 
 
 def test_other_faults_keep_nobody_from_asking(scene: Scene) -> None:
     """A refused connection costs no time."""
-    scene.health.failed(NAME, None, Unavailable("refused"))
+    scene.health.failed(NAME, None, Unavailable("refused"), NO_PROBE)
     assert scene.admitted(None)
+
+
+def test_what_nobody_asks_any_more_is_forgotten(scene: Scene) -> None:
+    """A mistyped name is in trouble for ever otherwise; one that is asked stays."""
+    for name in ("mistyped.test", NAME):
+        scene.health.failed(name, None, Unavailable("does not resolve"), NO_PROBE)
+    scene.now += FORGET_S - 1
+    scene.health.failed(NAME, None, Unavailable("does not resolve"), NO_PROBE)
+    assert len(scene.health.troubles()) == 2
+    scene.now += 1
+    [trouble] = scene.health.troubles()
+    assert (trouble.registry, trouble.for_s) == (NAME, FORGET_S)
+    scene.now += FORGET_S
+    assert scene.health.troubles() == []
 
 
 def test_trouble_is_told_until_it_is_over(scene: Scene) -> None:
     """With its latest reason and since when; a client's own mistakes are none."""
-    scene.health.failed(NAME, None, Unavailable("refused"))
+    scene.health.failed(NAME, None, Unavailable("refused"), NO_PROBE)
     scene.now += 10
     scene.health.answered(NAME, None, 503, {"Retry-After": "20"})
     scene.health.answered("other.test", None, 404, {})
@@ -140,5 +206,6 @@ def test_what_is_noted_is_bounded(scene: Scene) -> None:
     """Names and credentials come from outside."""
     for number in range(5000):
         scene.health.answered(f"r{number}", f"Basic {number}", 429, {"Retry-After": "30"})
+        scene.health.doubt(f"r{number}")
     scene.health.check()
     assert not scene.admitted("Basic 4999", "r4999")
