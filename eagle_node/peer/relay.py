@@ -57,6 +57,10 @@ class Origin(Asker, Protocol):
         """Another node says that ``registry`` is silent."""
         ...
 
+    def vouch(self, registry: str, age_s: float) -> None:
+        """Another node has had an answer of ``registry`` ``age_s`` ago."""
+        ...
+
 
 class Relay:
     """Answers like `Upstream`, from the desk of the repository's owner where that is possible.
@@ -144,6 +148,8 @@ class Relay:
                 self._note(seeder, "failed", error)
                 continue
             self._note(seeder, "stale" if answer.stale else "answered")
+            if not answer.stale:
+                self._upstream.vouch(repository.registry, answer.age_s)
             if not answer.stale or answer.limited:
                 return answer
             self._upstream.doubt(repository.registry)

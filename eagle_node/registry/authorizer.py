@@ -14,7 +14,6 @@ from eagle_node.registry.challenge import (
     Challenge,
     parse_challenges,
 )
-from eagle_node.registry.circuit import NO_PROBE
 from eagle_node.registry.credentials import Credentials
 from eagle_node.registry.docker_config import Credential
 from eagle_node.registry.endpoints import Endpoint
@@ -96,9 +95,11 @@ class Authorizer:
         ask: Callable[[Request], Awaitable[Reply]],
     ) -> AsyncIterator[Reply]:
         """Ask if the registry may be asked, and note what comes of it."""
-        registry, turn = request.endpoint.name, NO_PROBE
+        registry = request.endpoint.name
         if request.method in _READ:
             turn = self._health.admit(registry, authorization)
+        else:
+            turn = self._health.begin()
         try:
             reply = await ask(replace(request, patience_s=turn.patience_s))
         except EagleError as error:

@@ -8,7 +8,7 @@ import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from eagle_node.base.errors import Denied, EagleError, Silent, Unavailable
 from eagle_node.registry.circuit import FIRST_PATIENCE_S, Circuit, Turn
@@ -58,7 +58,8 @@ class RegistryHealth:
 
     A reader who was told to wait (429 or 503 with ``Retry-After``) is not asked for until then; a
     limit is the reader's own, by a salted hash of what he shows. A registry that is silent is asked
-    by one reader at a time, now and then (`Circuit`); one that answers, whatever it says, by all.
+    by one reader at a time, now and then (`Circuit`); one that answers, whatever it says, by all. A
+    question is no sign of silence if another one was answered after it was asked.
     """
 
     def __init__(self, clock: Clock = monotonic) -> None:
@@ -69,6 +70,8 @@ class RegistryHealth:
         """The one that was asked in vain most lately comes last."""
         self._doubts: OrderedDict[str, float] = OrderedDict()
         """Until when another node's word counts."""
+        self._heard: OrderedDict[str, float] = OrderedDict()
+        """When there last was an answer."""
 
     def admit(self, registry: str, authorization: str | None) -> Turn:
         """Leave to ask the registry for this reader; else why not is raised.
@@ -80,21 +83,26 @@ class RegistryHealth:
         if limit is not None and now < limit.until:
             left = math.ceil(limit.until - now)
             raise _still(limit.refusal, f"it is asked again in {left} s", str(left))
-        if (trouble := self._troubles.get(registry)) is not None and trouble.circuit.is_open:
-            turn = trouble.circuit.ask(now)
-            if turn is not None:
-                return turn
+        doubted = now < self._doubts.get(registry, 0.0)
+        trouble = self._troubles.get(registry)
+        if trouble is None:
+            return Turn(asked_at=now, patience_s=FIRST_PATIENCE_S if doubted else None)
+        turn = trouble.circuit.ask(now)
+        if turn is None:
             left = math.ceil(trouble.circuit.wait_s(now))
             when = f"it is asked again in {left} s" if left else "it is being asked again"
             raise Silent(f"{trouble.reason}; {when}")
-        doubted = now < self._doubts.get(registry, 0.0)
-        return Turn(patience_s=FIRST_PATIENCE_S if doubted else None)
+        return replace(turn, patience_s=FIRST_PATIENCE_S) if doubted else turn
+
+    def begin(self) -> Turn:
+        """A question that is asked in any case begins."""
+        return Turn(asked_at=self._clock())
 
     def answered(
         self, registry: str, authorization: str | None, status: int, headers: Mapping[str, str]
     ) -> None:
         """It has answered, with this status."""
-        self._doubts.pop(registry, None)
+        self._hear(registry)
         if status in _LIMITING:
             wait_s = retry_after_s(headers)
             message = f"registry {registry} answered {status}"
@@ -115,13 +123,15 @@ class RegistryHealth:
         """It could not be asked, or its token service has refused."""
         match error:
             case Silent():
-                self._worse(registry, str(error)).circuit.silent(turn, self._clock())
+                trouble = self._worse(registry, str(error))
+                if self._heard.get(registry, -math.inf) < turn.asked_at:
+                    trouble.circuit.silent(turn, self._clock())
             case Unavailable():
                 self._worse(registry, str(error)).circuit.answered()
             case Denied():
-                self._doubts.pop(registry, None)
-                if (trouble := self._troubles.get(registry)) is not None:
-                    trouble.circuit.answered()
+                self._hear(registry)
+                if registry in self._troubles:
+                    self._troubles[registry].circuit.answered()
             case _:
                 self.given_up(registry, turn)
         if isinstance(error, Denied) and error.status == 429:
@@ -135,10 +145,14 @@ class RegistryHealth:
 
     def doubt(self, registry: str) -> None:
         """Another node says that the registry is silent: for a while patience with it is short."""
-        self._doubts[registry] = self._clock() + DOUBT_S
-        self._doubts.move_to_end(registry)
-        while len(self._doubts) > _MOST_REGISTRIES:
-            self._doubts.popitem(last=False)
+        _note(self._doubts, registry, self._clock() + DOUBT_S)
+
+    def vouch(self, registry: str, age_s: float) -> None:
+        """Another node has had an answer of the registry ``age_s`` ago, so this one may ask."""
+        self._doubts.pop(registry, None)
+        trouble = self._troubles.get(registry)
+        if trouble is not None and self._clock() - age_s > trouble.last:
+            del self._troubles[registry]
 
     def troubles(self) -> list[RegistryTrouble]:
         """What is wrong now, for people."""
@@ -163,8 +177,13 @@ class RegistryHealth:
         assert len(self._limits) <= _MOST_LIMITS
         assert len(self._troubles) <= _MOST_REGISTRIES
         assert len(self._doubts) <= _MOST_REGISTRIES
+        assert len(self._heard) <= _MOST_REGISTRIES
         for trouble in self._troubles.values():
             trouble.circuit.check()
+
+    def _hear(self, registry: str) -> None:
+        self._doubts.pop(registry, None)
+        _note(self._heard, registry, self._clock())
 
     def _worse(self, registry: str, reason: str) -> _Trouble:
         now = self._clock()
@@ -195,6 +214,13 @@ class RegistryHealth:
     def _key(self, registry: str, authorization: str | None) -> tuple[str, bytes]:
         shown = (authorization or "").encode("utf-8", "surrogateescape")
         return registry, hashlib.blake2b(shown, key=self._salt).digest()
+
+
+def _note(times: OrderedDict[str, float], registry: str, when: float) -> None:
+    times[registry] = when
+    times.move_to_end(registry)
+    while len(times) > _MOST_REGISTRIES:
+        times.popitem(last=False)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:

@@ -116,6 +116,10 @@ class Upstream:
         """Another node says that ``registry`` is silent."""
         self._health.doubt(registry)
 
+    def vouch(self, registry: str, age_s: float) -> None:
+        """Another node has had an answer of ``registry`` ``age_s`` ago."""
+        self._health.vouch(registry, age_s)
+
     async def own_credential(self, registry: str) -> Credential | None:
         """What this node proves itself with at ``registry`` for clients that show nothing."""
         return await self._credentials.get(registry)

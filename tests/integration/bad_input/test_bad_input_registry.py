@@ -21,7 +21,7 @@ MIB = 1 << 20
 SIZE = 3 * MIB
 QUICK = (
     "--origin-timeout",
-    "1",
+    "2",
     "--origin-retries",
     "1",
     "--denied-ttl",
@@ -93,7 +93,7 @@ async def test_wrong_bytes_reach_no_cache(tmp_path: Path, size: int) -> None:
         (Behaviour(page=True), "web page"),
         (Behaviour(status=500), "answered 500"),
         (Behaviour(status=503, headers={"Retry-After": "1"}), "answered 503"),
-        (Behaviour(stall=0), "nothing came for 1 s"),
+        (Behaviour(stall=0), "nothing came for 2 s"),
         (Behaviour(headers={"Content-Encoding": "gzip"}), "Content-Encoding gzip"),
     ],
     ids=["page", "500", "503", "stall", "encoded"],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,59 +23,25 @@ from tests.support.pulls import (
     refusal,
 )
 from tests.support.registry import docker_registry, free_port
+from tests.support.scripted_image import ScriptedImage
 
 KIB = 1 << 10
-SIZES = (400 * KIB, 3 * KIB)
-
-
-class Image:
-    """A manifest under a tag, and its blobs."""
-
-    def __init__(self, origin: Origin, tag: str) -> None:
-        seed = sum(map(ord, tag))
-        self.tag = tag
-        self.blobs = [origin.add_random(size, seed=seed + n) for n, size in enumerate(SIZES)]
-        layers = [
-            {"mediaType": "layer", "digest": blob, "size": size}
-            for blob, size in zip(self.blobs, SIZES, strict=True)
-        ]
-        body = json.dumps({"mediaType": MANIFEST_TYPE, "layers": layers}).encode()
-        self.digest = origin.add_manifest(tag, body)
-        origin.add_manifest(self.digest, body)
-
-    @property
-    def names(self) -> list[str]:
-        """All that the origin may be asked for."""
-        return [self.tag, self.digest, *self.blobs]
-
-
-async def _manifest(
-    node: Node, image: Image, reference: str, headers: Mapping[str, str] | None = None
-) -> http.Download:
-    return await http.download(manifest_url(node, reference), digest=image.digest, headers=headers)
-
-
-async def _pull(node: Node, image: Image) -> list[str | None]:
-    """By tag, by digest, then the blobs; the ``Warning`` of both manifests."""
-    manifests = [await _manifest(node, image, each) for each in (image.tag, image.digest)]
-    await asyncio.gather(*(pull_blob(node, blob) for blob in image.blobs))
-    return [each.headers.get("Warning") for each in manifests]
 
 
 @asynccontextmanager
 async def pulled(
     directory: Path, *flags: str
-) -> AsyncIterator[tuple[Origin, Image, Node, Node, Node]]:
+) -> AsyncIterator[tuple[Origin, ScriptedImage, Node, Node, Node]]:
     """An image that one node has; a seeder; and a node that has never seen it."""
     short = ("--tag-ttl", "0.001", *flags)
     async with scripted_origin() as origin:
-        image = Image(origin, "latest")
+        image = ScriptedImage(origin, "latest")
         async with (
             eagle_node(directory / "seeder", *origin.flags, *short) as seeder,
             eagle_node(directory / "had", *origin.flags, *short, *seeder.pins) as had,
             eagle_node(directory / "new", *origin.flags, *short, *seeder.pins) as new,
         ):
-            assert await _pull(had, image) == [None, None]
+            assert await image.pull(had) == [None, None]
             yield origin, image, seeder, had, new
 
 
@@ -96,7 +60,7 @@ async def test_an_image_outlives_its_registry(tmp_path: Path) -> None:
         for name in (*image.names, "other"):
             origin.always(name, Behaviour(status=500))
         for node in (new, had, seeder):
-            for warning in await _pull(node, image):
+            for warning in await image.pull(node):
                 assert (warning or "").startswith("110 ")
             registries = await _registries(node)
             assert registries["stale_answers"]
@@ -107,7 +71,7 @@ async def test_an_image_outlives_its_registry(tmp_path: Path) -> None:
         for name in image.names:
             origin.always(name, Behaviour())
         for node in (new, had):
-            assert await _pull(node, image) == [None, None]
+            assert await image.pull(node) == [None, None]
         assert new.log().count("serving what it last said") == 1
         assert new.log().count("answers again") == 1
 
@@ -116,11 +80,11 @@ async def test_an_image_outlives_a_process_of_its_registry(tmp_path: Path) -> No
     """Nobody listens any more: as good as an error, and as quick."""
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(scripted_origin())
-        image = Image(origin, "latest")
+        image = ScriptedImage(origin, "latest")
         async with eagle_node(tmp_path / "a", *origin.flags, "--tag-ttl", "0") as node:
-            await _pull(node, image)
+            await image.pull(node)
             await stack.aclose()
-            tag, _ = await _pull(node, image)
+            tag, _ = await image.pull(node)
             assert tag
             reason = await refusal(manifest_url(node, "other"), status=502)
             assert "cannot connect" in reason
@@ -161,10 +125,10 @@ async def test_a_registry_that_says_to_wait_is_not_asked_before(tmp_path: Path) 
         wait = Behaviour(status=429, headers={"Retry-After": "900"})
         for name in (*image.names, "other"):
             origin.always(name, wait)
-        assert all(await _pull(new, image))
+        assert all(await image.pull(new))
         asked = len(origin.requests)
         for node in (new, had, seeder):
-            assert all(await _pull(node, image))
+            assert all(await image.pull(node))
             async with http.client() as session, session.get(manifest_url(node, "other")) as told:
                 assert told.status == 429
                 assert 0 < int(told.headers["Retry-After"]) <= 900
@@ -177,9 +141,9 @@ async def test_rights_are_not_made_up_in_an_outage(tmp_path: Path, known: bool) 
     """Who has shown credentials that never had a yes gets none, unless anybody had."""
     shown = {"Authorization": "Bearer somebody"}
     async with scripted_origin() as origin:
-        image = Image(origin, "latest")
+        image = ScriptedImage(origin, "latest")
         async with eagle_node(tmp_path / "a", *origin.flags, "--tag-ttl", "0.001") as node:
-            await _manifest(node, image, "latest", None if known else shown)
+            await image.manifest(node, "latest", None if known else shown)
             for blob in image.blobs:
                 await pull_blob(node, blob, headers=None if known else shown)
             for name in image.names:

@@ -37,6 +37,7 @@ class Desk:
         self.own: Credential | None = None
         self.readers: list[str | None] = []
         self.doubted: list[str] = []
+        self.vouched: list[tuple[str, float]] = []
 
     async def check_blob(self, _: BlobRef, authorization: str | None) -> BlobInfo:
         self.readers.append(authorization)
@@ -50,6 +51,9 @@ class Desk:
 
     def doubt(self, registry: str) -> None:
         self.doubted.append(registry)
+
+    def vouch(self, registry: str, age_s: float) -> None:
+        self.vouched.append((registry, age_s))
 
     async def own_credential(self, registry: str) -> Credential | None:
         assert registry == REPOSITORY.registry
@@ -139,8 +143,10 @@ async def test_what_desks_wait_for_in_vain_this_node_does_not_wait_for_long(
     scene.first.answer = DOWN
     scene.registry.doubted.clear()
     scene.second.answer = YES
+    scene.registry.vouched.clear()
     await scene.relay.check_blob(BLOB, None)
     assert scene.registry.doubted == []
+    assert scene.registry.vouched == [("r.test", 0.0)]
 
 
 async def test_a_registry_that_says_to_wait_is_not_asked_by_others() -> None:

@@ -9,38 +9,40 @@ from eagle_node.registry.circuit import (
     FIRST_PATIENCE_S,
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
-    NO_PROBE,
     Circuit,
     Turn,
 )
 
 
-def opened(now: float = 0.0) -> Circuit:
-    """After a silence."""
-    circuit = Circuit()
-    circuit.silent(NO_PROBE, now)
-    return circuit
-
-
-def probe(circuit: Circuit, now: float) -> Turn:
+def asked(circuit: Circuit, now: float) -> Turn:
     """A question that is let through."""
     turn = circuit.ask(now)
     assert turn is not None
     return turn
 
 
-def test_everybody_asks_until_there_is_silence() -> None:
-    """Without waiting for each other."""
+def opened() -> Circuit:
+    """After two silences, the second one at 0."""
     circuit = Circuit()
-    assert [circuit.ask(0.0) for _ in range(3)] == [NO_PROBE] * 3
-    circuit.silent(NO_PROBE, 0.0)
-    assert circuit.ask(FIRST_PAUSE_S - 0.1) is None
+    circuit.silent(asked(circuit, -9.0), -6.0)
+    circuit.silent(asked(circuit, -3.0), 0.0)
+    return circuit
+
+
+def test_everybody_asks_until_there_is_silence() -> None:
+    """Without waiting for each other; after the first one with little patience."""
+    circuit = Circuit()
+    assert {asked(circuit, 0.0).patience_s for _ in range(3)} == {None}
+    circuit.silent(asked(circuit, 0.0), 15.0)
+    assert {asked(circuit, 15.0).patience_s for _ in range(3)} == {FIRST_PATIENCE_S}
+    circuit.silent(asked(circuit, 15.0), 18.0)
+    assert circuit.ask(18.0 + FIRST_PAUSE_S - 0.1) is None
 
 
 def test_one_asks_at_a_time() -> None:
     """The others are not kept waiting for it."""
     circuit = opened()
-    assert probe(circuit, FIRST_PAUSE_S).is_probe
+    assert asked(circuit, FIRST_PAUSE_S).is_probe
     assert circuit.ask(FIRST_PAUSE_S) is None
     assert circuit.ask(1e9) is None
 
@@ -52,7 +54,7 @@ def test_pauses_and_patience_grow() -> None:
     for _ in range(5):
         pauses.append(circuit.wait_s(now))
         now += circuit.wait_s(now)
-        turn = probe(circuit, now)
+        turn = asked(circuit, now)
         patiences.append(turn.patience_s)
         circuit.silent(turn, now)
     assert pauses == [FIRST_PAUSE_S, FIRST_PAUSE_S * 2, FIRST_PAUSE_S * 4, *[LONGEST_PAUSE_S] * 2]
@@ -60,12 +62,15 @@ def test_pauses_and_patience_grow() -> None:
 
 
 def test_questions_that_were_under_way_count_once() -> None:
-    """A wave that meets a silence together does not make it longer."""
-    circuit = opened()
-    for _ in range(20):
-        circuit.silent(NO_PROBE, 1.0)
-    assert circuit.wait_s(1.0) == FIRST_PAUSE_S - 1.0
-    assert probe(circuit, FIRST_PAUSE_S).patience_s == FIRST_PATIENCE_S
+    """A wave that meets a silence together neither brings it about nor makes it longer."""
+    circuit = Circuit()
+    wave = [asked(circuit, 0.0) for _ in range(20)]
+    for turn in wave:
+        circuit.silent(turn, 15.0)
+    assert asked(circuit, 15.0).patience_s == FIRST_PATIENCE_S
+    circuit.silent(asked(circuit, 15.0), 18.0)
+    circuit.silent(wave[0], 19.0)
+    assert circuit.wait_s(18.0) == FIRST_PAUSE_S
 
 
 @given(

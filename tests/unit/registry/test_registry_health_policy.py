@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eagle_node.base.errors import Denied, Silent, Unavailable
-from eagle_node.registry.circuit import FIRST_PATIENCE_S, FIRST_PAUSE_S, NO_PROBE
+from eagle_node.registry.circuit import FIRST_PATIENCE_S, FIRST_PAUSE_S, Turn
 from eagle_node.registry.health_policy import (
     DOUBT_S,
     FORGET_S,
@@ -32,6 +32,18 @@ class Scene:
         except (Denied, Unavailable):
             return False
         return True
+
+    def silent(self) -> None:
+        """It is asked twice in vain, just now."""
+        for _ in range(2):
+            turn = self.health.admit(NAME, ALICE)
+            self.now += 3
+            self.health.failed(NAME, ALICE, Silent("nothing came"), turn)
+
+    @property
+    def as_ever(self) -> Turn:
+        """The leave that is given while nothing is wrong."""
+        return Turn(asked_at=self.now)
 
 
 @pytest.fixture
@@ -83,7 +95,7 @@ def test_without_a_time_nobody_waits(scene: Scene, status: int) -> None:
 def test_a_limit_of_the_token_service_is_the_registrys(scene: Scene) -> None:
     """There is no way around it."""
     refusal = Denied("slow", status=429, code="X", retry_after="7")
-    scene.health.failed(NAME, ALICE, refusal, NO_PROBE)
+    scene.health.failed(NAME, ALICE, refusal, scene.health.begin())
     assert not scene.admitted(ALICE)
     scene.now += 7
     assert scene.admitted(ALICE)
@@ -111,7 +123,7 @@ def test_both_forms_of_retry_after_are_read(value: str, date: str, wait_s: float
 
 def test_a_silent_registry_is_left_alone_by_all(scene: Scene) -> None:
     """For a while, so that only one client in it waits, and not for long."""
-    scene.health.failed(NAME, ALICE, Silent("nothing came"), NO_PROBE)
+    scene.silent()
     with pytest.raises(Silent, match="nothing came; it is asked again in 5 s"):
         scene.health.admit(NAME, BOB)
     scene.now += FIRST_PAUSE_S
@@ -120,13 +132,23 @@ def test_a_silent_registry_is_left_alone_by_all(scene: Scene) -> None:
     with pytest.raises(Silent, match="nothing came; it is being asked again"):
         scene.health.admit(NAME, ALICE)
     scene.health.answered(NAME, BOB, 404, {})
-    assert scene.health.admit(NAME, ALICE) == NO_PROBE
+    assert scene.health.admit(NAME, ALICE) == scene.as_ever
     assert scene.health.troubles() == []
+
+
+def test_one_question_too_hard_is_no_silence(scene: Scene) -> None:
+    """While others are answered, a list that takes too long to make is its own trouble."""
+    turns = [scene.health.admit(NAME, ALICE) for _ in range(3)]
+    scene.now += 15
+    scene.health.answered(NAME, BOB, 200, {})
+    for turn in turns:
+        scene.health.failed(NAME, ALICE, Silent("nothing came"), turn)
+    assert scene.health.admit(NAME, BOB) == scene.as_ever
 
 
 def test_who_leaves_before_the_answer_leaves_the_question_to_the_next(scene: Scene) -> None:
     """A client that hangs up says nothing of the registry."""
-    scene.health.failed(NAME, ALICE, Silent("nothing came"), NO_PROBE)
+    scene.silent()
     scene.now += FIRST_PAUSE_S
     scene.health.given_up(NAME, scene.health.admit(NAME, BOB))
     assert scene.admitted(ALICE)
@@ -139,7 +161,7 @@ def test_who_leaves_before_the_answer_leaves_the_question_to_the_next(scene: Sce
 )
 def test_whoever_says_something_is_not_silent(scene: Scene, error: Unavailable | Denied) -> None:
     """Neither a refused connection nor a token service's no costs time."""
-    scene.health.failed(NAME, ALICE, Silent("nothing came"), NO_PROBE)
+    scene.silent()
     scene.now += FIRST_PAUSE_S
     scene.health.failed(NAME, BOB, error, scene.health.admit(NAME, BOB))
     assert scene.admitted(ALICE)
@@ -149,9 +171,9 @@ def test_whoever_says_something_is_not_silent(scene: Scene, error: Unavailable |
 @pytest.mark.parametrize("status", [200, 500])
 def test_an_answer_ends_the_silence(scene: Scene, status: int) -> None:
     """Whatever it says, and whoever has asked."""
-    scene.health.failed(NAME, ALICE, Silent("nothing came"), NO_PROBE)
+    scene.silent()
     scene.health.answered(NAME, ALICE, status, {})
-    assert scene.health.admit(NAME, BOB) == NO_PROBE
+    assert scene.health.admit(NAME, BOB) == scene.as_ever
 
 
 def test_another_nodes_word_makes_for_little_patience(scene: Scene) -> None:
@@ -163,24 +185,35 @@ def test_another_nodes_word_makes_for_little_patience(scene: Scene) -> None:
         assert not turn.is_probe
     assert scene.health.troubles() == []
     scene.now += DOUBT_S
-    assert scene.health.admit(NAME, ALICE) == NO_PROBE
+    assert scene.health.admit(NAME, ALICE) == scene.as_ever
     scene.health.doubt(NAME)
     scene.health.answered(NAME, BOB, 401, {})
-    assert scene.health.admit(NAME, ALICE) == NO_PROBE
+    assert scene.health.admit(NAME, ALICE) == scene.as_ever
+
+
+def test_an_answer_to_another_node_ends_the_trouble(scene: Scene) -> None:
+    """If it is newer than the trouble; this node may ask again, and tells of none meanwhile."""
+    scene.silent()
+    scene.now += 3
+    scene.health.vouch(NAME, 3.0)
+    assert not scene.admitted(ALICE)
+    scene.health.vouch(NAME, 2.0)
+    assert scene.admitted(ALICE)
+    assert scene.health.troubles() == []
 
 
 def test_other_faults_keep_nobody_from_asking(scene: Scene) -> None:
     """A refused connection costs no time."""
-    scene.health.failed(NAME, None, Unavailable("refused"), NO_PROBE)
+    scene.health.failed(NAME, None, Unavailable("refused"), scene.health.begin())
     assert scene.admitted(None)
 
 
 def test_what_nobody_asks_any_more_is_forgotten(scene: Scene) -> None:
     """A mistyped name is in trouble for ever otherwise; one that is asked stays."""
     for name in ("mistyped.test", NAME):
-        scene.health.failed(name, None, Unavailable("does not resolve"), NO_PROBE)
+        scene.health.failed(name, None, Unavailable("does not resolve"), scene.health.begin())
     scene.now += FORGET_S - 1
-    scene.health.failed(NAME, None, Unavailable("does not resolve"), NO_PROBE)
+    scene.health.failed(NAME, None, Unavailable("does not resolve"), scene.health.begin())
     assert len(scene.health.troubles()) == 2
     scene.now += 1
     [trouble] = scene.health.troubles()
@@ -191,7 +224,7 @@ def test_what_nobody_asks_any_more_is_forgotten(scene: Scene) -> None:
 
 def test_trouble_is_told_until_it_is_over(scene: Scene) -> None:
     """With its latest reason and since when; a client's own mistakes are none."""
-    scene.health.failed(NAME, None, Unavailable("refused"), NO_PROBE)
+    scene.health.failed(NAME, None, Unavailable("refused"), scene.health.begin())
     scene.now += 10
     scene.health.answered(NAME, None, 503, {"Retry-After": "20"})
     scene.health.answered("other.test", None, 404, {})
