@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
@@ -142,12 +143,25 @@ class _Calls:
             with call_span(self._tracer, path, context):
                 note({"eagle.request_id": request.request_id, "eagle.node": request.node_id})
                 async for reply in replies:
-                    await context.write(encode(reply))
+                    await _write(context, encode(reply))
         except EagleError as error:
             await abort(context, encode_error(error))
         finally:
             if isinstance(replies, AsyncGenerator):
                 await replies.aclose()
+
+
+async def _write(context: Any, message: bytes) -> None:
+    """Send a message; a caller that has hung up meanwhile cancels the call.
+
+    gRPC tells of that by a cancellation a moment later, and logs the failed write as a fault.
+    """
+    import grpc.aio
+
+    try:
+        await context.write(message)
+    except grpc.aio.InternalError as gone:
+        raise asyncio.CancelledError("the caller has hung up") from gone
 
 
 def call_span(tracer: Tracer | None, path: str, context: Any) -> AbstractContextManager[None]:

@@ -259,6 +259,7 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         announces=await enter(AnnounceEndpoint(parts.swarm.host)),
         config=parts.config.swarm,
         metrics=parts.metrics,
+        discretion=parts.discretion,
         download=parts.governor.download,
         clock=monotonic,
     )

@@ -22,6 +22,7 @@ from eagle_node.metrics.instruments import Metrics
 from eagle_node.node.identity import advertised_host, is_local, node_id
 from eagle_node.node.images import Images
 from eagle_node.peer.advertise import Advertiser
+from eagle_node.peer.discretion import Discretion
 from eagle_node.peer.looks import Looker, RemoteLooker
 from eagle_node.peer.relay import Asker, Relay, RemoteDesk
 from eagle_node.preheat.jobs import Preheater
@@ -93,6 +94,7 @@ class Parts:
             metrics=self.metrics,
         )
         self.access = Access(self.relay, self.memory, self.metrics)
+        self.discretion = Discretion(self.upstream.own_credential, sealed=self.identity is not None)
         self.manifests = ManifestStore(config.node.data_dir / "manifests.sqlite")
         self.files = FileStore(config.node.data_dir / "files.sqlite")
         self.cache = Cache(config.cache, config.node.data_dir / "cache", self.metrics)
@@ -194,10 +196,13 @@ class Parts:
 
     async def prefetch(self, seeder: Address, request: PrefetchRequest) -> None:
         """Tell a seeder, which may be this node, what may be asked for soon."""
+        shows = request.authorization or None
         if self.seeder is not None and seeder in self.own_seeders:
-            await self.seeder.prefetch(request)
+            self.seeder.note(request, await self.upstream.reader(request.registry, shows))
         elif self.metainfo is not None:
-            await self.metainfo.prefetch(seeder, request)
+            reader = await self.discretion.reader(request.registry, shows)
+            shown = self.discretion.shown(reader, seeder)
+            await self.metainfo.prefetch(seeder, replace(request, authorization=shown))
 
     def registry_owners(self, repository: str) -> Sequence[Address]:
         """The seeders in the order in which they ask for a repository; a dead one last."""

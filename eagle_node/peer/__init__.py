@@ -6,6 +6,7 @@
 ``parts``      parts of segments, where readers want no more, from the seeders
 ``announce``   the loopback endpoint that tells libtorrent whom the plan names
 ``advertise``  tells the trackers what this node holds, in batches
+``discretion`` what other nodes are told of a reader's credentials
 ``relay``      has the seeder that owns a repository ask its registry
 ``looks``      has the seeder that owns a file's name find out the file's digest
 ``service``    what the proxy and the node see: open a blob, whoever else has asked for it

@@ -25,6 +25,7 @@ from eagle_node.metainfo.messages import (
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.peer import events as m
 from eagle_node.peer.announce import AnnounceEndpoint
+from eagle_node.peer.discretion import ANY_READER, Discretion
 from eagle_node.peer.machine import Download
 from eagle_node.peer.parts import PartSource
 from eagle_node.registry.names import BlobRef
@@ -84,6 +85,7 @@ class Means:
     announces: AnnounceEndpoint
     config: SwarmConfig
     metrics: Metrics
+    discretion: Discretion
     download: ByteBudget
     """What comes past the swarm is drawn from it."""
     clock: Clock
@@ -108,11 +110,14 @@ class SwarmFill:
         self._seeders = seeders
         self._next_in_line = next_in_line
         self._origin = origin
+        self._reader = ANY_READER
+        self._is_private = False
+        """Seeders were refused what this node may have: they were not shown its credentials."""
         self._parts = PartSource(
             metainfo=means.metainfo,
             seeders=seeders,
             blob=blob,
-            authorization=authorization,
+            shown=self._shown,
             node_id=means.node().node_id,
             silence_s=_SEEDER_PATIENCE * means.config.stall_s,
             download=means.download,
@@ -135,6 +140,28 @@ class SwarmFill:
 
     async def __call__(self, transfer: Transfer) -> None:
         """Bring what is missing and wanted; raises the last source's error."""
+        means = self._means
+        registry = self._blob.repository.registry
+        self._reader = await means.discretion.reader(registry, self._authorization)
+        try:
+            if not self._is_private:
+                await self._swarm_fill(transfer)
+                return
+        except Denied as error:
+            if not self._withholds():
+                raise
+            self._is_private = True
+            log.info("%s comes from its registry, as a private blob: %s", self._blob, error)
+        await self._origin_fill(transfer)
+
+    def _shown(self, seeder: Address) -> str:
+        return self._means.discretion.shown(self._reader, seeder)
+
+    def _withholds(self) -> bool:
+        """Whether a seeder may have been refused for want of credentials that are here."""
+        return any(self._means.discretion.withholds(self._reader, each) for each in self._seeders)
+
+    async def _swarm_fill(self, transfer: Transfer) -> None:
         if transfer.begun and await self._parts_suffice(transfer):
             return
         means = self._means
@@ -170,6 +197,9 @@ class SwarmFill:
     async def _go_to_origin(self, transfer: Transfer, reason: str) -> None:
         log.warning("%s: %s; fetching it from the origin", self._blob.digest, reason)
         self._means.metrics.fallbacks.labels("origin").inc()
+        await self._origin_fill(transfer)
+
+    async def _origin_fill(self, transfer: Transfer) -> None:
         if transfer.begun:
             transfer.arrival.source = "origin"
         await self._origin(transfer)
@@ -449,7 +479,7 @@ class SwarmFill:
             registry=self._blob.repository.registry,
             repository=self._blob.repository.name,
             digest=self._blob.digest,
-            authorization=self._authorization or "",
+            authorization=self._shown(seeder),
             node_id=self._means.node().node_id,
             layout_version=LAYOUT_VERSION,
             request_id=request_id.get(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -34,7 +34,8 @@ class PartSource:
     metainfo: MetaInfoClient
     seeders: Sequence[Address]
     blob: BlobRef
-    authorization: str | None
+    shown: Callable[[Address], str]
+    """The ``Authorization`` for a seeder; empty: none."""
     node_id: NodeId
     silence_s: float
     """Seconds without a byte after which the next seeder is asked."""
@@ -79,7 +80,7 @@ class PartSource:
             registry=self.blob.repository.registry,
             repository=self.blob.repository.name,
             digest=self.blob.digest,
-            authorization=self.authorization or "",
+            authorization=self.shown(seeder),
             node_id=self.node_id,
             request_id=request_id.get(),
             path=self.blob.served_at,

@@ -13,6 +13,7 @@ from eagle_node.base.ids import NodeId
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.registry_messages import CheckRequest, ManifestRequest
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.docker_config import Credential
 from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.names import BlobRef, Repository
@@ -48,6 +49,10 @@ class Asker(Protocol):
 
 class Origin(Asker, Protocol):
     """The part of `Upstream` that `Relay` needs."""
+
+    async def reader(self, registry: str, authorization: str | None) -> str | None:
+        """Whose rights count for one who shows ``authorization``."""
+        ...
 
     async def own_credential(self, registry: str) -> Credential | None:
         """What this node proves itself with at ``registry`` for clients that show nothing."""
@@ -92,6 +97,10 @@ class Relay:
         self._clock = clock
         self._failing: set[Address] = set()
         self._written: OrderedDict[Repository, float] = OrderedDict()
+
+    async def reader(self, registry: str, authorization: str | None) -> str | None:
+        """Whose rights count for one who shows ``authorization``: see `Upstream.reader`."""
+        return await self._upstream.reader(registry, authorization)
 
     def written(self, repository: Repository) -> None:
         """A client of this node has changed something in ``repository``.
@@ -166,6 +175,8 @@ class Relay:
 
     async def _shown(self, registry: str, authorization: str | None) -> str | None:
         """What to show to a desk, empty for nothing; None: it is not to be asked."""
+        if authorization == ANYBODY:
+            return ""
         if authorization is None:
             own = await self._upstream.own_credential(registry)
             if own is None:

@@ -49,6 +49,7 @@ class Peer:
         ranges that are read.
         """
         digest = blob.digest
+        authorization = await self._access.reader(blob, authorization)
         known = digest in self._cache or self._transfers.get(digest) is not None
         if known:
             await self._access.check(blob, authorization)

@@ -17,6 +17,7 @@ from typing import Any, NewType, Protocol
 
 from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.registry.upstream import BlobInfo
 from eagle_node.runtime.clock import Clock, monotonic
@@ -112,10 +113,10 @@ class AccessMemory:
     def recall_stale(self, blob: BlobRef, authorization: str | None) -> Grant | None:
         """The grant of a yes that counts only while the origin cannot be asked.
 
-        What it gave to a reader who showed nothing, it gave to everybody: that yes counts for all,
-        since each of them could have shown nothing as well. A yes to credentials counts for these.
+        What it gave to `ANYBODY`, it gave to everybody: that yes counts for all, since each of them
+        could have shown nothing as well. A yes to credentials counts for these.
         """
-        for reader in dict.fromkeys((authorization, None)):
+        for reader in dict.fromkeys((authorization, ANYBODY)):
             word = self._words.get(self.key(blob, reader))
             if word is None or word.refusal is not None:
                 continue
@@ -159,6 +160,10 @@ class BlobChecker(Protocol):
         """Return if the asker may read ``blob``; raise `Denied` or `Unavailable`."""
         ...
 
+    async def reader(self, registry: str, authorization: str | None) -> str | None:
+        """Whose rights count for one who shows ``authorization``: see `Upstream.reader`."""
+        ...
+
     def written(self, repository: Repository) -> None:
         """A client of this node has changed something in ``repository``."""
         ...
@@ -184,6 +189,10 @@ class Access:
         self._asking: SingleFlight[AccessKey, Grant] = SingleFlight("access check")
         self._proving: dict[AccessKey, _Proof] = {}
 
+    async def reader(self, blob: BlobRef, authorization: str | None) -> str | None:
+        """Whose rights count; what is proved and remembered is theirs."""
+        return await self._upstream.reader(blob.repository.registry, authorization)
+
     async def check(self, blob: BlobRef, authorization: str | None) -> Grant:
         """The client's right to read ``blob``; `Denied` is the origin's no.
 
@@ -191,7 +200,7 @@ class Access:
         without one its `Unavailable`, or `Denied` with 429, is raised.
         """
         with span("access check", "internal", blob.attributes):
-            return await self._check(blob, authorization)
+            return await self._check(blob, await self.reader(blob, authorization))
 
     async def _check(self, blob: BlobRef, authorization: str | None) -> Grant:
         key = self._memory.key(blob, authorization)
@@ -215,7 +224,8 @@ class Access:
 
         Seeders may still have an old word, so they are left aside for a while.
         """
-        self._memory.forget(self._memory.key(blob, authorization))
+        for reader in (authorization, authorization or ANYBODY):
+            self._memory.forget(self._memory.key(blob, reader))
         self._upstream.written(blob.repository)
 
     def prove(

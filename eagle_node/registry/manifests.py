@@ -29,6 +29,10 @@ class ManifestSource(Protocol):
         """The answer for a reader who may have it; raises `Denied` or `Unavailable`."""
         ...
 
+    async def reader(self, registry: str, authorization: str | None) -> str | None:
+        """Whose rights count for one who shows ``authorization``: see `Upstream.reader`."""
+        ...
+
     def written(self, repository: Repository) -> None:
         """A client of this node has changed something in ``repository``."""
         ...
@@ -79,6 +83,8 @@ class Manifests:
 
     async def get(self, asked: ManifestQuestion) -> ManifestAnswer:
         """The manifest; raises `Denied`, `Unavailable`, or `WrongContent` for another digest's."""
+        reader = await self._source.reader(asked.repository.registry, asked.authorization)
+        asked = replace(asked, authorization=reader)
         if self._written.get((asked.repository, asked.reference), 0.0) > self._clock():
             asked = replace(asked, fresh=True)
         if asked.is_digest and not asked.fresh:

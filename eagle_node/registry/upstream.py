@@ -14,7 +14,7 @@ from eagle_node.base.errors import Unavailable
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.answer import Asked, refuse_disguise, whole_size
-from eagle_node.registry.authorizer import Authorizer
+from eagle_node.registry.authorizer import ANYBODY, Authorizer
 from eagle_node.registry.blob_stream import BlobStream
 from eagle_node.registry.credentials import Credentials
 from eagle_node.registry.docker_config import Credential
@@ -119,6 +119,20 @@ class Upstream:
     def vouch(self, registry: str, age_s: float) -> None:
         """Another node has had an answer of ``registry`` ``age_s`` ago."""
         self._health.vouch(registry, age_s)
+
+    async def reader(self, registry: str, authorization: str | None) -> str | None:
+        """Whose rights count for one who shows ``authorization``.
+
+        None shows nothing to a node that has credentials of its own for ``registry``, and has
+        these; where it has none that is the same as `ANYBODY`.
+        """
+        if authorization is not None:
+            return authorization
+        try:
+            own = await self._credentials.get(registry)
+        except Unavailable:
+            return None  # which is told when they are needed
+        return ANYBODY if own is None else None
 
     async def own_credential(self, registry: str) -> Credential | None:
         """What this node proves itself with at ``registry`` for clients that show nothing."""

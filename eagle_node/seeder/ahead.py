@@ -8,16 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from eagle_node.base.digest import Digest
+from eagle_node.base.errors import Denied
 from eagle_node.base.sizes import format_size
 from eagle_node.blobs.cache import Cache
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.access import Access
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.seeder.rights import remember_once_opened
 from eagle_node.seeder.turns import Turns
-from eagle_node.swarm.transfers import Source, Transfers
+from eagle_node.swarm.transfers import Source, Transfer, Transfers
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ class Prefetcher:
         self._metrics = metrics
         self._clock = clock
         self._noted: dict[Digest, _Noted] = {}
+        self._refused: dict[Digest, float] = {}
+        """Blobs that nobody may read who shows nothing, and when the origin said so."""
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self._tasks = TaskSet()
 
@@ -81,6 +85,8 @@ class Prefetcher:
         if digest in self._noted or self._is_known(digest):
             return
         self._expire()
+        if authorization == ANYBODY and digest in self._refused:
+            return
         unclaimed = sum(noted.size for noted in self._noted.values())
         if unclaimed + size > self._limit or len(self._noted) >= MOST_BLOBS:
             log.debug(
@@ -120,13 +126,26 @@ class Prefetcher:
             )
             if transfer.asked.done() or blob.digest not in self._cache:
                 self.claim(blob.digest)
+            if authorization == ANYBODY and _was_refused(transfer):
+                self._refused[blob.digest] = self._clock()
 
     def _is_known(self, digest: Digest) -> bool:
         return digest in self._cache or self._transfers.get(digest) is not None
 
     def _expire(self) -> None:
         oldest = self._clock() - UNCLAIMED_S
+        while self._refused:
+            digest, refused_at = next(iter(self._refused.items()))
+            if refused_at > oldest and len(self._refused) <= MOST_BLOBS:
+                break
+            del self._refused[digest]
         for digest, noted in list(self._noted.items()):
             if noted.at > oldest:
                 return
             del self._noted[digest]
+
+
+def _was_refused(transfer: Transfer) -> bool:
+    if not transfer.finished.done() or transfer.finished.cancelled():
+        return False
+    return isinstance(transfer.finished.exception(), Denied)

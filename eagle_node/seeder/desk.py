@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Denied, Unavailable
@@ -115,13 +115,14 @@ class _Strangers:
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         self._serve(blob.repository)
-        return await self.upstream.check_blob(blob, authorization or ANYBODY)
+        return await self.upstream.check_blob(blob, authorization)
 
     async def manifest(self, asked: ManifestQuestion) -> ManifestAnswer:
         self._serve(asked.repository)
-        return await self.upstream.manifest(
-            replace(asked, authorization=asked.authorization or ANYBODY)
-        )
+        return await self.upstream.manifest(asked)
+
+    async def reader(self, _: str, authorization: str | None) -> str | None:
+        return authorization or ANYBODY
 
     def written(self, repository: Repository) -> None:
         self.upstream.written(repository)

@@ -28,6 +28,7 @@ from eagle_node.metainfo.messages import (
     SegmentEvent,
 )
 from eagle_node.registry.access import Access
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.names import (
     BadName,
     BlobRef,
@@ -53,7 +54,11 @@ _READ = 256 << 10
 
 
 class SeederService:
-    """The handler behind the metainfo service."""
+    """The handler behind the metainfo service.
+
+    It serves clients of other nodes: who shows nothing is anybody, and has none of this node's own
+    credentials. A node that was given some for its clients shows them.
+    """
 
     def __init__(
         self,
@@ -83,7 +88,7 @@ class SeederService:
     async def get_metainfo(self, url: str) -> bytes:
         """The torrent of a whole blob, given its URL at the registry, once it is whole here."""
         blob = self._blob_at(url)
-        transfer = await self._start(blob, None, whole=True)
+        transfer = await self._start(blob, ANYBODY, whole=True)
         if transfer is not None:
             await transfer.wait_finished()
         return await self._transfers.whole_torrent(blob.digest, self._announce_urls())
@@ -95,7 +100,7 @@ class SeederService:
         """
         request_id.set(request.request_id)
         blob = _blob_of(request)
-        authorization = request.authorization or None
+        authorization = request.authorization or ANYBODY
         if request.layout_version != LAYOUT_VERSION:
             raise Unavailable(
                 f"layout version {request.layout_version} is not spoken here, {LAYOUT_VERSION} is"
@@ -127,7 +132,7 @@ class SeederService:
         """
         request_id.set(request.request_id)
         blob = _blob_of(request)
-        reader = await self._reader(blob, request.authorization or None)
+        reader = await self._reader(blob, request.authorization or ANYBODY)
         try:
             if not 0 <= request.start < request.stop <= reader.size:
                 raise BadName(f"{blob} has no bytes {request.start} to {request.stop}")
@@ -158,14 +163,18 @@ class SeederService:
             return reader
 
     async def prefetch(self, request: PrefetchRequest) -> None:
-        """Note what may be asked for soon, if it is not here."""
+        """Note what may be asked for soon by another node, if it is not here."""
+        self.note(request, request.authorization or ANYBODY)
+
+    def note(self, request: PrefetchRequest, authorization: str | None) -> None:
+        """The same for a reader of any node, this one's clients among them."""
         request_id.set(request.request_id)
         repository = Repository(
             parse_registry(request.registry), parse_repository_name(request.repository)
         )
         for blob in request.blobs:
             reference = BlobRef(repository, blob.digest)
-            self._prefetcher.note(reference, blob.size, request.authorization or None)
+            self._prefetcher.note(reference, blob.size, authorization)
 
     def _known(self, digest: Digest) -> bool:
         """Whether the blob is here or on its way, in the name of somebody who may read it."""

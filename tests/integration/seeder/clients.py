@@ -6,6 +6,7 @@ import asyncio
 
 from eagle_node.base.errors import Denied
 from eagle_node.registry.access import Access, AccessMemory
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.registry.upstream import BlobInfo
 
@@ -27,6 +28,10 @@ class Checker:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.size: int | None = None
+
+    async def reader(self, _: str, authorization: str | None) -> str | None:
+        """This node has no credentials of its own."""
+        return ANYBODY if authorization is None else authorization
 
     def written(self, repository: Repository) -> None:
         """Nothing is remembered here."""

@@ -13,6 +13,7 @@ from eagle_node.base.errors import Denied
 from eagle_node.config.tree import SeederConfig
 from eagle_node.metrics.instruments import by_label
 from eagle_node.registry.access import Access, AccessMemory
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.seeder.ahead import CACHE_SHARE, MOST_AT_ONCE, UNCLAIMED_S, Prefetcher
 from eagle_node.seeder.origin import InOrderFill
@@ -68,7 +69,7 @@ class Seeder:
         """The source of the n-th blob."""
         return self.sources[self.blobs[number].digest]
 
-    def note(self, *numbers: int, size: int = SIZE, who: str | None = RIGHT) -> None:
+    def note(self, *numbers: int, size: int = SIZE, who: str = RIGHT) -> None:
         """A manifest that names these blobs was read."""
         for number in numbers:
             self.prefetcher.note(self.blobs[number], size, who)
@@ -247,6 +248,22 @@ async def test_a_refusal_is_the_end_of_it(seeder: Seeder) -> None:
     await some_turns()
     await (await seeder.ask(0)).wait_finished()
     assert seeder.fetched_as == ["Basic wrong", RIGHT]
+
+
+async def test_what_nobody_may_read_is_not_tried_again_for_nobody(seeder: Seeder) -> None:
+    """Nodes that may not show their clients' credentials all give the same notice."""
+    seeder.source(0).refuse = lambda number: refusal()
+    for _ in range(3):
+        seeder.note(0, who=ANYBODY)
+        await seeder.source(0).until(lambda source: len(source.opened) == 1)
+        await some_turns()
+    seeder.note(0)
+    await seeder.source(0).until(lambda source: len(source.opened) == 2)
+    await some_turns()
+    seeder.now += UNCLAIMED_S + 1
+    seeder.note(0, who=ANYBODY)
+    await seeder.source(0).until(lambda source: len(source.opened) == 3)
+    assert seeder.fetched_as == [ANYBODY, RIGHT, ANYBODY]
 
 
 async def test_a_refused_client_is_not_remembered_as_a_reader(seeder: Seeder) -> None:

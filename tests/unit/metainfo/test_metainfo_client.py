@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from eagle_node.base.errors import BadDigest, Denied, EagleError, NoSpace, Unavailable, WrongContent
 from eagle_node.metainfo.client import AVOID_S, MetaInfoClient
-from eagle_node.metainfo.messages import FETCH, PREFETCH, FetchReply
+from eagle_node.metainfo.messages import FETCH, PREFETCH, FetchReply, InlineEvent
 from eagle_node.runtime.sockets import Address
 from tests.unit.metainfo.examples import PREFETCH_REQUEST, REPLIES, REQUEST, Handler, serving
 
@@ -112,6 +113,17 @@ async def test_a_cancelled_caller_cancels_the_handler() -> None:
         with pytest.raises(asyncio.CancelledError):
             await reader
         await asyncio.wait_for(handler.cancelled.wait(), 60)
+
+
+async def test_callers_that_hang_up_are_no_faults(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the seeder is about to send them; readers that jump around do it all the time."""
+    handler = Handler(*[InlineEvent(data=bytes(1 << 20))] * 8)
+    async with serving(handler) as seeder, MetaInfoClient(lambda: [seeder]) as client:
+        for _ in range(20):
+            replies = client.fetch_from(seeder, REQUEST)
+            await anext(replies)
+            await replies.aclose()
+    assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
 async def test_a_seeder_that_dies_ends_the_stream_with_unavailable() -> None:

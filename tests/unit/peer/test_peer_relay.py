@@ -8,6 +8,7 @@ from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Denied, EagleError, Silent, Unavailable
 from eagle_node.metrics.instruments import Metrics, by_label
 from eagle_node.peer.relay import WRITTEN_S, Relay
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.docker_config import Credential, basic
 from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.names import BlobRef, Repository, Tag
@@ -54,6 +55,9 @@ class Desk:
 
     def vouch(self, registry: str, age_s: float) -> None:
         self.vouched.append((registry, age_s))
+
+    async def reader(self, _: str, authorization: str | None) -> str | None:
+        return authorization
 
     async def own_credential(self, registry: str) -> Credential | None:
         assert registry == REPOSITORY.registry
@@ -213,3 +217,15 @@ async def test_a_blob_at_a_place_of_its_own_is_the_nodes_to_ask_for() -> None:
     scene = Scene()
     await scene.relay.check_blob(BlobRef(REPOSITORY, BLOB.digest, "/files/x"), None)
     assert scene.first.readers == []
+
+
+async def test_anybody_is_asked_for_as_anybody() -> None:
+    """Readers on other nodes who show nothing have none of this node's own credentials."""
+    scene = Scene(private=True)
+    scene.registry.own = OWN
+    await scene.relay.check_blob(BLOB, ANYBODY)
+    assert scene.first.readers == [None]
+    for desk in scene.desks.values():
+        desk.answer = DOWN
+    await scene.relay.check_blob(BLOB, ANYBODY)
+    assert scene.registry.readers == [ANYBODY]

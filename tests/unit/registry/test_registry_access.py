@@ -9,6 +9,7 @@ import pytest
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Denied, EagleError, Unavailable
 from eagle_node.registry.access import Access, AccessMemory, Grant
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.registry.upstream import BlobInfo
 
@@ -22,10 +23,15 @@ class Origin:
 
     def __init__(self) -> None:
         self.answer: BlobInfo | EagleError = BlobInfo(size=4)
+        self.own = False
         self.asked: list[tuple[BlobRef, str | None]] = []
         self.reached = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
+
+    async def reader(self, _: str, authorization: str | None) -> str | None:
+        """As told, this node has credentials of its own, or not."""
+        return ANYBODY if authorization is None and not self.own else authorization
 
     def written(self, repository: Repository) -> None:
         """Nothing is remembered here."""
@@ -75,6 +81,7 @@ async def test_a_yes_is_remembered_for_its_time(scene: Scene) -> None:
 
 async def test_a_word_is_for_one_reader_and_one_repository(scene: Scene) -> None:
     """Another token, no token, or another repository is another question."""
+    scene.origin.own = True
     for blob in (BLOB, SAME_BLOB_ELSEWHERE):
         for authorization in (None, "", "none", "Bearer a", "Bearer b"):
             await scene.access.check(blob, authorization)
@@ -128,6 +135,23 @@ async def test_what_anybody_could_read_is_everybodys_while_the_origin_is_down(
     assert (await scene.access.check(BLOB, "Bearer b")).stale
 
 
+async def test_what_a_node_may_read_itself_is_nobody_elses_while_the_origin_is_down(
+    scene: Scene,
+) -> None:
+    """A reader who shows nothing has this node's own credentials; others, and strangers, have not.
+
+    A reader on another node who shows nothing is anybody.
+    """
+    scene.origin.own = True
+    await scene.access.check(BLOB, None)
+    scene.origin.answer = DOWN
+    scene.now += 301
+    assert (await scene.access.check(BLOB, None)).stale
+    for other in (ANYBODY, "Bearer b"):
+        with pytest.raises(Unavailable):
+            await scene.access.check(BLOB, other)
+
+
 async def test_a_word_from_elsewhere_counts_from_when_it_was_said(scene: Scene) -> None:
     """However many hands it has gone through, a yes ends after the same time."""
     scene.origin.answer = BlobInfo(size=4, age_s=299.0)
@@ -153,11 +177,11 @@ async def test_a_fetch_under_way_answers_for_its_own_reader(scene: Scene) -> Non
 async def test_a_fetch_that_fails_proves_nothing(scene: Scene) -> None:
     """Then the origin is asked."""
     opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    scene.access.prove(BLOB, None, opened, lambda: None)
-    waiting = asyncio.create_task(scene.access.check(BLOB, None))
+    scene.access.prove(BLOB, ANYBODY, opened, lambda: None)
+    waiting = asyncio.create_task(scene.access.check(BLOB, ANYBODY))
     opened.set_exception(DOWN)
     await waiting
-    assert scene.origin.asked == [(BLOB, None)]
+    assert scene.origin.asked == [(BLOB, ANYBODY)]
 
 
 async def test_a_no_ends_the_yes_for_good(scene: Scene) -> None:

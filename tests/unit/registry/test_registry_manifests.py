@@ -10,6 +10,7 @@ import pytest
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Denied, EagleError, Unavailable, WrongContent
 from eagle_node.registry.access import AccessMemory
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.manifest_store import ManifestStore
 from eagle_node.registry.manifests import Manifests
@@ -30,6 +31,10 @@ class Registry:
         self.answer: ManifestAnswer | EagleError = ANSWER
         self.asked: list[ManifestQuestion] = []
         self.changed: list[Repository] = []
+
+    async def reader(self, _: str, authorization: str | None) -> str | None:
+        """This node has no credentials of its own."""
+        return ANYBODY if authorization is None else authorization
 
     def written(self, repository: Repository) -> None:
         self.changed.append(repository)
