@@ -28,3 +28,13 @@ def format_size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def spell_size(count: int) -> str:
+    """``count`` bytes as options take them, exactly: ``50MB``, ``20GiB``, ``1234567``."""
+    for suffix, base in (("iB", 1024), ("B", 1000)):
+        for unit, power in zip("TGMK", (4, 3, 2, 1), strict=True):
+            if count and count % base**power == 0:
+                letter = unit.lower() if base == 1000 and power == 1 else unit
+                return f"{count // base**power}{letter}{suffix}"
+    return str(count)

@@ -58,7 +58,7 @@ def _command(command: Command) -> Iterator[str]:
             yield ".PP"
             yield f"\\fI{_text(heading)}\\fR"
         yield from _flag(flag)
-    own = command.epilog.replace(EXIT_CODES.strip(), "").strip()
+    own = command.epilog.partition("exit codes:\n")[0].strip()
     if own:
         yield ".PP"
         yield ".nf"
@@ -91,7 +91,7 @@ def _exit_codes() -> Iterator[str]:
         code, _, meaning = line.strip().partition(" ")
         yield ".TP"
         yield f"\\fB{code}\\fR"
-        yield _text(meaning.strip())
+        yield _text(meaning.strip() + (" (run: stopped by SIGTERM)" if code == "0" else ""))
 
 
 def _paragraph(text: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from rich.console import Group, RenderableType
@@ -15,6 +16,8 @@ from eagle_node.base.sizes import format_size
 _PARTS = (("local", "█", "#009e73"), ("swarm", "▓", "#56b4e9"), ("origin", "▒", "#e69f00"))
 """Of the bar: field of `ServedFrom`, pattern, colour (Okabe and Ito's, for the colour-blind)."""
 _NAMES = {"local": "cache", "swarm": "nodes", "origin": "registries"}
+_MADE_ID = re.compile(r"[0-9a-f]{32}\Z")
+_ID_DIGITS = 12
 _STATES = {"dead": "red", "suspect": "yellow", "alive": "green"}
 """Colours, those in trouble first."""
 
@@ -147,7 +150,14 @@ def _who_decides(status: Status, readiness: Readiness) -> str:
     if cluster.leader is None:
         pinned = not cluster.term and readiness.ready  # who seeks a cluster is not ready
         return "roles are pinned by flags" if pinned else "no leader at this moment"
-    return f"{cluster.leader} leads in term {cluster.term}"
+    if cluster.leader == status.node.id:
+        return f"this node leads in term {cluster.term}"
+    return f"{_short(cluster.leader)} leads in term {cluster.term}"
+
+
+def _short(node: str) -> str:
+    """A made id by its beginning, as commits are: there are columns to its right."""
+    return node[:_ID_DIGITS] if _MADE_ID.match(node) else node
 
 
 def _members(status: Status, most: int) -> list[RenderableType]:
@@ -163,7 +173,7 @@ def _members(status: Status, most: int) -> list[RenderableType]:
         state = Text(member.state, style=_STATES.get(member.state, ""))
         table.add_row(
             "★" if member.id == status.cluster.leader else "",
-            escape(member.id),
+            escape(_short(member.id)),
             escape(member.address),
             state,
             escape(", ".join(member.roles)),

@@ -8,7 +8,7 @@ from eagle_node.config.options import ENVIRONMENT_PREFIX
 
 EXIT_CODES = """\
 exit codes:
-  0    all is well; for run: stopped by SIGTERM
+  0    all is well
   1    it failed: the message says what, and how to go on
   2    arguments, environment or configuration file are wrong
   130  interrupted (Ctrl-C)
@@ -70,7 +70,7 @@ examples:
   eagle-node run --seeder 10.0.0.1 --tracker http://10.0.0.1:6969 --zone eu-1 --rack 7
   eagle-node run --registry ghcr.io=https://harbor.example --upload-limit 50MB
 
-{EXIT_CODES}""",
+{EXIT_CODES.replace("all is well", "stopped by SIGTERM")}""",
 )
 
 STATUS = Text(

@@ -12,6 +12,7 @@ from yarl import URL
 from eagle_node.base.errors import EagleError
 from eagle_node.base.findings import Finding, error, ok, warning
 from eagle_node.config.tree import Config
+from eagle_node.doctor.secrets import readable
 from eagle_node.registry.endpoints import Endpoint, Endpoints
 from eagle_node.registry.tls import TlsContexts
 from eagle_node.runtime.sockets import Address, in_words
@@ -52,11 +53,13 @@ async def _registry(endpoint: Endpoint, contexts: TlsContexts) -> list[Finding]:
         ):
             status, date = answer.status, answer.headers.get("Date", "")
     except EagleError as failure:
-        return [error(subject, str(failure), "correct the files of its [[registry]] table")]
+        if not readable(endpoint):
+            return []  # `check_secrets` tells which, and what to do
+        remedy = "correct client-cert-file and client-key-file: each must be of the other"
+        return [error(subject, str(failure), remedy)]
     except aiohttp.ClientConnectorCertificateError as failure:
         text = f"{url.host}: its certificate is not trusted: {failure.certificate_error}"
-        remedy = "name its CA: ca-file in its [[registry]] table; an expired one is its owner's"
-        return [error(subject, text, remedy)]
+        return [error(subject, text, _trust_remedy(endpoint, str(failure.certificate_error)))]
     except (aiohttp.ClientError, TimeoutError) as failure:
         text = f"{url.origin()} does not answer: {in_words(failure)}"
         remedy = (
@@ -84,6 +87,14 @@ def _skew(subject: str, date: str) -> list[Finding]:
     way = "ahead of" if ahead > 0 else "behind"
     text = f"this host's clock is {abs(ahead):.0f} s {way} the one of {subject}"
     return [warning("clock", text, "timedatectl set-ntp true (or run chrony, ntpd)")]
+
+
+def _trust_remedy(endpoint: Endpoint, reason: str) -> str:
+    if "expired" in reason:
+        return "have its owner renew it; until then cached images are served"
+    if endpoint.ca_file is not None:
+        return f"{endpoint.ca_file} does not hold the CA that has signed it: put that one there"
+    return f"if its CA is a private one: ca-file in the [[registry]] table of {endpoint.name}"
 
 
 async def _connects(what: str, address: Address) -> Finding:

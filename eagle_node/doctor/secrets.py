@@ -10,6 +10,7 @@ from pathlib import Path
 from eagle_node.base.errors import EagleError
 from eagle_node.base.findings import Finding, error, ok, warning
 from eagle_node.config.tree import Config, RegistryConfig
+from eagle_node.registry.endpoints import Endpoint
 from eagle_node.trust.key import load_key_file
 
 _SOON = datetime.timedelta(days=30)
@@ -65,9 +66,28 @@ def _private(config: Config) -> Iterator[Finding]:
             yield ok(subject, f"{path} is there, and not open to every user")
 
 
+def readable(registry: Endpoint | RegistryConfig) -> bool:
+    """Whether the files of a registry are there, and hold what they should."""
+    certificates = (registry.ca_file, registry.client_cert_file)
+    return all(_holds(path, b"CERTIFICATE-----") for path in certificates) and _holds(
+        registry.client_key_file, b"PRIVATE KEY-----"
+    )
+
+
+def _holds(path: Path | None, kind: bytes) -> bool:
+    try:
+        return path is None or kind in path.read_bytes()
+    except OSError:
+        return False
+
+
 def _certificates(registry: RegistryConfig, now: datetime.datetime) -> Iterator[Finding]:
+    subject, key = f"registry {registry.name}", registry.client_key_file
     for path in filter(None, (registry.ca_file, registry.client_cert_file)):
-        yield _dated(f"registry {registry.name}", path, now)
+        yield _dated(subject, path, now)
+    if key is not None and not _holds(key, b"PRIVATE KEY-----"):
+        text = f"{key} is not there, cannot be read, or holds no PEM key"
+        yield error(subject, text, "correct client-key-file, or let the node's user read it")
 
 
 def _dated(subject: str, path: Path, now: datetime.datetime) -> Finding:

@@ -25,7 +25,7 @@ async def check_status(config: Config, running: Running | None) -> list[Finding]
             status, readiness = await api.status(), await api.ready()
     except EagleError as failure:
         return [error("node", str(failure), "read its log; restart it if it hangs")]
-    return [*_node(status, readiness), *_cluster(config, status)]
+    return [*_node(config, status, readiness), *_cluster(config, status)]
 
 
 def _reached(host: str) -> str:
@@ -33,11 +33,16 @@ def _reached(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
 
 
-def _node(status: Status, readiness: Readiness) -> list[Finding]:
+def _node(config: Config, status: Status, readiness: Readiness) -> list[Finding]:
     roles = ", ".join(status.node.roles)
     if not readiness.ready:
-        reasons = "; ".join(readiness.reasons)
-        return [error("node", f"it is not ready: {reasons}", "see the reason")]
+        remedy = f"make room on the disk of {config.node.data_dir}, or lower --cache-reserve"
+        if config.cluster.enabled and status.cluster.leader is None:
+            remedy = (
+                "wait some seconds; if it stays so, correct --join, or let the gossip port "
+                f"({config.cluster.gossip_listen.port}, UDP and TCP) through between the nodes"
+            )
+        return [error("node", f"it is not ready: {'; '.join(readiness.reasons)}", remedy)]
     return [ok("node", f"version {status.node.version} is ready; roles: {roles}")]
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from eagle_node.api.problems import Refusal
 from eagle_node.api.schema import Setting
 from eagle_node.base.errors import NoSpace, UsageError
-from eagle_node.base.sizes import format_size, parse_size
+from eagle_node.base.sizes import format_size, parse_size, spell_size
 from eagle_node.blobs.cache import Cache
 from eagle_node.config.suggest import did_you_mean
 from eagle_node.swarm.governor import Governor
@@ -65,16 +65,16 @@ class NodeSettings:
         self._knobs = {
             "upload-limit": _node_knob(
                 "bytes/s to other hosts; 0: none",
-                lambda: str(governor.limits.upload),
+                lambda: spell_size(governor.limits.upload),
                 self._set_upload,
             ),
             "download-limit": _node_knob(
                 "bytes/s from other hosts; 0: none",
-                lambda: str(governor.limits.download),
+                lambda: spell_size(governor.limits.download),
                 self._set_download,
             ),
             "cache-size": _node_knob(
-                "limit for blobs; 0: none", lambda: str(cache.limit), self._set_cache
+                "limit for blobs; 0: none", lambda: spell_size(cache.limit), self._set_cache
             ),
             "log-level": _node_knob("least severe lines that are logged", _log_level, _set_level),
         }

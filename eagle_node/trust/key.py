@@ -83,6 +83,12 @@ def create_key_file(path: Path) -> ClusterKey:
             file.write(format_keys(key))
             file.flush()
             os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path} is there already, and is never replaced: a node with another key than the "
+            f"others is alone. To see its keys: eagle-node keys list {path}; for a new key beside "
+            f"the old one: eagle-node keys add {path}; else name another file"
+        ) from error
     except OSError as error:
         raise UsageError(f"cannot create {path} ({_FLAG}): {error.strerror}") from error
     return key

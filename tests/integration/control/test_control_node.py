@@ -85,7 +85,7 @@ async def test_settings_change_at_once(tmp_path: Path) -> None:
         values = {
             each.key: each.value for each in (await api.change("log-level", "debug")).settings
         }
-        assert (values["upload-limit"], values["log-level"]) == ("50000000", "debug")
+        assert (values["upload-limit"], values["log-level"]) == ("50MB", "debug")
         for key, value, status in (
             ("upload-limit", "fast", 400),
             ("log-level", "loud", 400),

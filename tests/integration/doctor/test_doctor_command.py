@@ -5,21 +5,33 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from eagle_node.api.codec import to_json
 from eagle_node.base.findings import Level
-from eagle_node.config.tree import Config, ProxyConfig, RegistryConfig, SeederConfig, TrackerConfig
+from eagle_node.config.tree import (
+    ClusterConfig,
+    Config,
+    ProxyConfig,
+    RegistryConfig,
+    SeederConfig,
+    TrackerConfig,
+)
+from eagle_node.doctor.process import Running
 from eagle_node.doctor.reach import check_nodes, check_registries
+from eagle_node.doctor.status import check_status
 from eagle_node.runtime.sockets import Address
 from tests.integration.registry.origin import serving
 from tests.support.certificates import issue
 from tests.support.node import eagle_node
 from tests.support.process import CommandFailed, run
 from tests.support.registry import docker_registry
+from tests.tui.fleet import Fleet
 
 COMMAND = [sys.executable, "-m", "eagle_node", "doctor", "--no-runtimes"]
 
@@ -31,7 +43,7 @@ def registries(*given: RegistryConfig) -> Config:
 
 async def test_registries(tmp_path: Path, unused_tcp_port: int) -> None:
     """One that answers is well, also when it asks for credentials; the others say why not."""
-    tls = issue(tmp_path / "tls")
+    tls, other = issue(tmp_path / "tls"), issue(tmp_path / "other")
     async with docker_registry(tmp_path / "registry", tls=tls) as registry:
         findings = await check_registries(
             registries(
@@ -39,6 +51,13 @@ async def test_registries(tmp_path: Path, unused_tcp_port: int) -> None:
                 RegistryConfig(name="foreign", url=registry.url),
                 RegistryConfig(name="gone", url=f"http://127.0.0.1:{unused_tcp_port}"),
                 RegistryConfig(name="no-pem", url=registry.url, ca_file=tls.key),
+                RegistryConfig(name="other", url=registry.url, ca_file=other.authority),
+                RegistryConfig(
+                    name="unlike",
+                    url=registry.url,
+                    client_cert_file=tls.certificate,
+                    client_key_file=other.key,
+                ),
             )
         )
     found = {each.subject.removeprefix("registry "): each for each in findings}
@@ -47,7 +66,9 @@ async def test_registries(tmp_path: Path, unused_tcp_port: int) -> None:
     assert "ca-file" in found["foreign"].remedy
     assert "does not answer" in found["gone"].text
     assert "--registry gone=URL" in found["gone"].remedy
-    assert found["no-pem"].level is Level.ERROR
+    assert found["other"].remedy.startswith(f"{other.authority} does not hold the CA")
+    assert "client-key-file" in found["unlike"].remedy
+    assert "no-pem" not in found, "what is wrong with its files is told of the files"
 
 
 async def test_a_clock_that_is_off_is_seen_at_the_registry() -> None:
@@ -74,6 +95,29 @@ async def test_pinned_nodes(unused_tcp_port: int) -> None:
         )
     assert [each.level for each in findings] == [Level.OK, Level.ERROR, Level.OK]
     assert findings[1].remedy.endswith("--seeder")
+
+
+@pytest.mark.parametrize(
+    ("leader", "remedy"), [(None, "correct --join"), ("eu-1-web-0000", "lower --cache-reserve")]
+)
+async def test_a_node_that_is_not_ready_comes_with_its_remedy(
+    leader: str | None, remedy: str
+) -> None:
+    """The reason says why, the remedy what to do about it."""
+    status = await Fleet().status()
+    told = replace(status, cluster=replace(status.cluster, leader=leader))
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/v1/status":
+            return web.json_response(to_json(told))
+        return web.json_response({"ready": False, "reasons": ["so it is"]}, status=503)
+
+    async with serving(answer) as node:
+        running = Running(pid=1, ports={"api": int(node.host.partition(":")[2])})
+        config = Config(cluster=ClusterConfig(enabled=True))
+        first, *_ = await check_status(config, running)
+    assert first.text == "it is not ready: so it is"
+    assert remedy in first.remedy
 
 
 async def test_a_healthy_node_is_status_0(tmp_path: Path) -> None:

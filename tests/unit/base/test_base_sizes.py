@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eagle_node.base.sizes import format_size, parse_size
+from eagle_node.base.sizes import format_size, parse_size, spell_size
 
 MIB = 1 << 20
 
@@ -74,3 +74,22 @@ def test_anything_else_is_refused_with_the_accepted_forms(text: str) -> None:
 def test_sizes_are_shown_by_1024(count: int, text: str) -> None:
     """People read one decimal and a binary unit."""
     assert format_size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (50_000_000, "50MB"),
+        (50 << 20, "50MiB"),
+        (20 << 30, "20GiB"),
+        (1536, "1536"),
+        (64_000, "64kB"),
+        (1_234_567, "1234567"),
+        (3 << 40, "3TiB"),
+    ],
+)
+def test_sizes_are_spelt_as_options_take_them(count: int, text: str) -> None:
+    """Exactly: what is shown can be given back."""
+    assert spell_size(count) == text
+    assert parse_size(text) == count

@@ -38,7 +38,8 @@ def test_generate_replaces_nothing(capsys: pytest.CaptureFixture[str], path: Pat
     key = create_key_file(path)
     code, _, err = outcome(capsys, "generate", path)
     assert code == 2
-    assert "File exists" in err
+    assert f"eagle-node keys list {path}" in err
+    assert f"eagle-node keys add {path}" in err
     assert load_key_file(path) == key
 
 

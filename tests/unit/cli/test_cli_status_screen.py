@@ -59,6 +59,22 @@ async def test_trouble_is_told_first_and_with_its_reason() -> None:
     assert [row.split()[2] for row in rows] == ["dead", "suspect"]
 
 
+async def test_made_ids_leave_room_for_what_is_said_of_members() -> None:
+    """Their beginnings tell them apart; no column is cut at 80."""
+    status = await Fleet().status()
+    leader, other = (each * 32 for each in "ab")
+    members = tuple(
+        dataclasses.replace(each, id=made, zone="europe-west-1")
+        for each, made in zip(status.cluster.members, (leader, other), strict=False)
+    )
+    cluster = dataclasses.replace(status.cluster, members=members, leader=leader)
+    told = printed(dataclasses.replace(status, cluster=cluster))
+    assert "aaaaaaaaaaaa leads in term" in told
+    rows = told[told.index("member ") :]
+    assert rows.count("europe-west-1") == 2
+    assert "…" not in rows
+
+
 async def test_a_large_cluster_keeps_to_the_screen() -> None:
     """Members beyond it are counted."""
     told = printed(await Fleet(members=1000).status(), members=8)
