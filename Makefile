@@ -12,7 +12,7 @@ PYTHON ?=
 STAMP := $(VENV)/stamp
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH)
 TEST_PACKAGES := $(shell sed 's/\#.*//' packaging/apt/test.txt)
-BENCHES := hit rights idle single memory pair lazy gossip failover dashboard wave
+BENCHES := hit rights idle single memory pair lazy gossip failover dashboard preheat wave
 FUZZES := gossip leases
 FUZZ_S ?= 60
 WORKERS ?= $(shell echo $$((2 * $$(nproc))))

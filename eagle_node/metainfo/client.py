@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from eagle_node.base.errors import EagleError, Unavailable
+from eagle_node.base.errors import EagleError, NoSpace, Unavailable
 from eagle_node.base.rendezvous import rendezvous
 from eagle_node.metainfo.channels import Channels
 from eagle_node.metainfo.errors import TRAILER, RpcStatus, decode_error
@@ -279,4 +279,7 @@ def _error_of(error: Any, address: Address) -> EagleError:
     message = error.details() or f"seeder {address}: {error.code().name}"
     if not trailer:
         message = f"seeder {address}: {message}"
-    return decode_error(RpcStatus(status=error.code().name, message=message, trailer=trailer))
+    failure = decode_error(RpcStatus(status=error.code().name, message=message, trailer=trailer))
+    if isinstance(failure, NoSpace):  # there; here is another matter
+        return Unavailable(f"seeder {address}: {failure}")
+    return failure

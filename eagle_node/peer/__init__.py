@@ -4,6 +4,7 @@
 ``machine``    the life cycle of a download: events and time in, effects out; no IO
 ``download``   performs the effects: metainfo stream, torrents, plan, fallback to the origin
 ``parts``      parts of segments, where readers want no more, from the seeders
+``beside``     blobs for which there is no room, passed on from the seeders
 ``announce``   the loopback endpoint that tells libtorrent whom the plan names
 ``advertise``  tells the trackers what this node holds, in batches
 ``discretion`` what other nodes are told of a reader's credentials

@@ -306,7 +306,7 @@ class Download:
 
     def _stream_ended(self, error: EagleError | None, now: float) -> Sequence[Effect]:
         self._stream_open = False
-        if isinstance(error, Denied):
+        if isinstance(error, Denied | NoSpace):
             self.ended = True
             return (GiveUp(error),)
         if error is None or not self._lacks_metainfo():

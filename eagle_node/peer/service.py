@@ -9,11 +9,15 @@ from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.base.rendezvous import ranked
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.reader import BlobReader
+from eagle_node.peer.beside import Beside
 from eagle_node.peer.download import Means, SwarmFill
 from eagle_node.registry.access import Access
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.transfers import Source, Transfer, Transfers
+
+_MOST_BESIDE = 2
+"""Seeders that are asked for what finds no room here: each fetches it if it has not got it."""
 
 OriginSources = Callable[[BlobRef, str | None], Source]
 """Makes the source that fetches a blob from the blob store or the registry, as this client."""
@@ -82,6 +86,20 @@ class Peer:
             # No byte of it can be held back until it is verified.
             await transfer.wait_finished()
 
+    async def beside(self, blob: BlobRef, authorization: str | None) -> Beside | None:
+        """A way past the cache, from other nodes' seeders; None when there is none."""
+        grant = await self._access.check(blob, authorization)
+        others = [each for each in self._order(blob) if not self._is_self(each)]
+        if self._means is None or not others or not grant.size:
+            return None
+        return Beside(
+            means=self._means,
+            blob=blob,
+            authorization=authorization,
+            seeders=others[:_MOST_BESIDE],
+            size=grant.size,
+        )
+
     async def size(self, blob: BlobRef, authorization: str | None) -> int | None:
         """The blob's size for a client whom the origin would serve, without moving it."""
         grant = await self._access.check(blob, authorization)
@@ -98,9 +116,12 @@ class Peer:
         seeders = {str(seeder): seeder for seeder in self._seeders()}
         return [seeders[each] for each in ranked(name, seeders)]
 
+    def _order(self, blob: BlobRef) -> list[Address]:
+        return self.order(blob.owned_as or blob.digest)
+
     def _source(self, blob: BlobRef, authorization: str | None) -> Source:
         """The swarm through the seeders that own the digest; up to this node's own turn."""
-        seeders = self.order(blob.owned_as or blob.digest)
+        seeders = self._order(blob)
         others = list(takewhile(lambda seeder: not self._is_self(seeder), seeders))
         origin = self._origin(blob, authorization)
         if self._means is None or not others:

@@ -13,6 +13,7 @@
 ``writes``          what clients change there voids what is remembered of it
 ``multipart``       several ranges in one answer
 ``send``            file slices into a client's socket
+``send_passed``     what is not kept here, on its way from other nodes
 
 HTTPS comes as ``CONNECT``, and is opened with the local CA or tunnelled:
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from eagle_node.base.errors import Denied, NoSpace
+from eagle_node.base.errors import Denied, NoSpace, Unavailable
 from eagle_node.base.ranges import (
     MOST_RANGES,
     ByteRange,
@@ -22,6 +22,7 @@ from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.conditional import head_response, none_match_fails
 from eagle_node.proxy.multipart import Body, content_range, multipart_body, plain_body
 from eagle_node.proxy.send import send_blob
+from eagle_node.proxy.send_passed import Passed, send_passed
 from eagle_node.registry.access import Access
 from eagle_node.registry.errors import oci_error
 from eagle_node.registry.names import BlobRef
@@ -37,6 +38,9 @@ class BlobOpener(Protocol):
 
     async def open(self, blob: BlobRef, authorization: str | None, *, whole: bool) -> BlobReader:
         """A reader for a client whom the origin would serve; `Denied` or `Unavailable`."""
+
+    async def beside(self, blob: BlobRef, authorization: str | None) -> Passed | None:
+        """A way past the cache, where that has no room; None when only the origin is left."""
 
     async def size(self, blob: BlobRef, authorization: str | None) -> int | None:
         """The blob's size for such a client, without moving it; None when nobody tells."""
@@ -63,7 +67,7 @@ class BlobHandler:
     async def get(
         self, request: web.BaseRequest, blob: BlobRef, pass_on: PassOn
     ) -> web.StreamResponse:
-        """The bytes asked for; streamed from the origin unstored when there is no room."""
+        """The bytes asked for; passed on unstored when there is no room."""
         started = time.monotonic()
         note(blob.attributes)
         headers = _headers(blob)
@@ -78,9 +82,10 @@ class BlobHandler:
                 blob, request.headers.get(hdrs.AUTHORIZATION), whole=_wants_whole(range_header)
             )
         except NoSpace as error:
-            log.warning("%s; passing it on from the origin, unstored", error)
+            log.warning("%s; passing it on, unstored", error)
             self._metrics.fallbacks.labels("unstored").inc()
-            return await pass_on(request)
+            passed = await self._beside(request, blob, range_header, headers)
+            return passed or await pass_on(request)
         try:
             wanted = resolve_ranges(range_header, reader.size)
             response, body = _response(wanted, reader.size, headers)
@@ -96,6 +101,28 @@ class BlobHandler:
             ) from None
         finally:
             reader.close()
+
+    async def _beside(
+        self,
+        request: web.BaseRequest,
+        blob: BlobRef,
+        range_header: str | None,
+        headers: dict[str, str],
+    ) -> web.StreamResponse | None:
+        """The answer by way of other nodes; None when they cannot give it."""
+        try:
+            passed = await self._opener.beside(blob, request.headers.get(hdrs.AUTHORIZATION))
+            if passed is None:
+                return None
+            wanted = resolve_ranges(range_header, passed.size)
+            if wanted is not None and len(wanted) > 1:
+                return None
+            response, body = _response(wanted, passed.size, headers)
+            run = body.parts[0].content
+            return await send_passed(request, response, blob.digest, passed, run, self._metrics)
+        except (Unavailable, Unsatisfiable, TooManyRanges) as error:
+            log.info("%s cannot be had from other nodes: %s", blob, error)
+            return None
 
 
 def _headers(blob: BlobRef) -> dict[str, str]:

@@ -52,3 +52,22 @@ async def test_a_blob_larger_than_the_cache_passes_through(tmp_path: Path) -> No
             await pull_blob(node, small)
             assert (await node.status())["cache"]["blobs"] == 1
         assert len(origin.gets(small)) == 1
+
+
+async def test_a_blob_that_finds_no_room_comes_from_other_nodes(tmp_path: Path) -> None:
+    """The seeder fetches it once for all of them, and keeps it; whole and in ranges."""
+    async with scripted_origin() as origin:
+        large = origin.add_random(8 * MIB)
+        small = ("--cache-size", "4MiB")
+        async with (
+            eagle_node(tmp_path / "a", *origin.flags) as seeder,
+            eagle_node(tmp_path / "b", *origin.flags, *seeder.pins, *small) as child,
+        ):
+            for _ in range(2):
+                await pull_blob(child, large)
+            told = await traffic(child)
+            assert told["origin_bytes"] == 0
+            assert told["served_from"]["swarm"] == 2 * 8 * MIB
+            assert (await child.status())["cache"]["blobs"] == 0
+            assert (await seeder.status())["cache"]["blobs"] == 1
+        assert len(origin.gets(large)) == 1

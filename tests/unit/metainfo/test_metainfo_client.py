@@ -70,7 +70,6 @@ async def test_the_first_reply_does_not_wait_for_the_second() -> None:
         Denied("slow down", status=429, code="TOOMANYREQUESTS", retry_after="30"),
         Denied("", status=404, code="BLOB_UNKNOWN"),
         BadDigest("no digest"),
-        NoSpace("the disk is full"),
         WrongContent("other bytes"),
         Unavailable("origin is down"),
     ],
@@ -89,6 +88,18 @@ async def test_a_seeders_error_is_raised_here(error: EagleError) -> None:
     assert type(raised.value) is type(error)
     assert vars(raised.value) == vars(error)
     assert str(error) in str(raised.value)
+
+
+async def test_a_seeders_want_of_room_is_not_ours() -> None:
+    """Another seeder, or this node, may have some."""
+    async with (
+        serving(Handler(error=NoSpace("the disk is full"))) as seeder,
+        MetaInfoClient(lambda: [seeder]) as client,
+    ):
+        with pytest.raises(Unavailable, match="the disk is full") as raised:
+            await anext(client.fetch_from(seeder, REQUEST))
+    assert not isinstance(raised.value, NoSpace)
+    assert str(seeder) in str(raised.value)
 
 
 async def test_a_caller_that_leaves_cancels_the_handler() -> None:

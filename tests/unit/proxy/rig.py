@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from eagle_node.base.errors import EagleError, Unavailable
+from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.config.tree import CacheConfig, ProxyConfig
@@ -35,6 +36,23 @@ from eagle_node.trust.local_ca_file import LocalCaFile
 from tests.integration.registry.origin import NAME, Handler, Origin, at, serving, upstream
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedPassed:
+    """A blob of ``size`` bytes of which ``data`` comes from elsewhere, then the error if any."""
+
+    size: int
+    data: bytes
+    error: EagleError | None = None
+
+    async def chunks(self, run: ByteRange) -> AsyncGenerator[bytes, None]:
+        """In chunks that no range agrees with."""
+        wanted = self.data[run.start : run.stop]
+        for start in range(0, len(wanted), 1000):
+            yield wanted[start : start + 1000]
+        if self.error is not None:
+            raise self.error
+
+
 @dataclass(slots=True, kw_only=True)
 class CacheOpener:
     """A `BlobOpener` that knows the blobs of a cache, and fails when it is told to."""
@@ -42,6 +60,7 @@ class CacheOpener:
     cache: Cache
     error: EagleError | None = None
     size_of: int | None = None
+    passed: ScriptedPassed | None = None
     asked: list[tuple[str | None, bool]] = field(default_factory=list)
     was_asked: asyncio.Event = field(default_factory=asyncio.Event)
     may_open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,6 +81,10 @@ class CacheOpener:
         if reader is None:
             raise Unavailable(f"{blob} is not here")
         return reader
+
+    async def beside(self, blob: BlobRef, authorization: str | None) -> ScriptedPassed | None:
+        """What a test has set."""
+        return self.passed
 
     async def size(self, blob: BlobRef, authorization: str | None) -> int | None:
         """The size that a test has set."""

@@ -16,7 +16,7 @@ from eagle_node.metrics.instruments import by_label
 from eagle_node.registry.names import BadName
 from tests.support.waiting import until
 from tests.unit.blobs.builders import MIB, bring, content, ingest, write_segment
-from tests.unit.proxy.rig import Rig, oci_code, proxying, raw
+from tests.unit.proxy.rig import Rig, ScriptedPassed, oci_code, proxying, raw
 
 SIZE = 3 * MIB + 1000
 DATA = content(SIZE)
@@ -314,6 +314,47 @@ async def test_without_room_the_origin_serves_the_client_directly(proxy: Rig) ->
         assert (answer.status, await answer.read()) == (200, DATA)
     assert by_label(proxy.metrics.fallbacks) == {"unstored": 1}
     assert len(proxy.cache) == 0
+
+
+async def test_without_room_other_nodes_serve_the_client(proxy: Rig) -> None:
+    """The whole and a range; the origin is not asked, nothing is kept."""
+    proxy.opener.error = NoSpace("the disk is full")
+    proxy.opener.passed = ScriptedPassed(size=SIZE, data=DATA)
+    async with proxy.client.get(proxy.blob(DIGEST)) as answer:
+        assert (answer.status, await answer.read()) == (200, DATA)
+        assert answer.content_length == SIZE
+    async with proxy.client.get(proxy.blob(DIGEST), headers={"Range": "bytes=5-2004"}) as answer:
+        assert (answer.status, await answer.read()) == (206, DATA[5:2005])
+    assert by_label(proxy.metrics.served_bytes)["swarm"] == SIZE + 2000
+    assert proxy.origin.seen == []
+    assert len(proxy.cache) == 0
+
+
+@pytest.mark.parametrize(
+    "passed",
+    [
+        ScriptedPassed(size=SIZE, data=bytes(SIZE)),
+        ScriptedPassed(size=SIZE, data=DATA[:5000], error=Unavailable("they are gone")),
+    ],
+)
+async def test_what_others_cannot_give_whole_and_right_is_cut_off(
+    proxy: Rig, passed: ScriptedPassed
+) -> None:
+    """No client sees the clean end of a wrong or a short body."""
+    proxy.opener.error = NoSpace("the disk is full")
+    proxy.opener.passed = passed
+    async with proxy.client.get(proxy.blob(DIGEST)) as answer:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+
+
+async def test_what_others_cannot_give_at_all_comes_from_the_origin(proxy: Rig) -> None:
+    """As long as no byte was sent."""
+    proxy.opener.error = NoSpace("the disk is full")
+    proxy.opener.passed = ScriptedPassed(size=SIZE, data=b"", error=Unavailable("no seeder"))
+    async with proxy.client.get(proxy.blob(DIGEST)) as answer:
+        assert (answer.status, await answer.read()) == (200, DATA)
+    assert proxy.origin.seen
 
 
 async def test_parallel_ranges_make_up_the_blob(cached: Rig) -> None:
