@@ -11,6 +11,7 @@
 ``looks``           what their digest was at the first fetch, and whether it still is
 ``passing``         everything else, passed on as it is
 ``writes``          what clients change there voids what is remembered of it
+``way_out``         what to do where a mirror is shown no credentials
 ``multipart``       several ranges in one answer
 ``send``            file slices into a client's socket
 ``send_passed``     what is not kept here, on its way from other nodes

@@ -9,9 +9,10 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 from yarl import URL
 
-from eagle_node.base.errors import Unavailable
+from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.intercept import Opened
+from eagle_node.proxy.way_out import named_in_path
 from eagle_node.registry.forward_reply import ForwardReply
 from eagle_node.registry.headers import moved
 from eagle_node.registry.route import Ping, Route
@@ -47,6 +48,7 @@ class Passing:
                 _body(request),
                 request.headers.get(hdrs.AUTHORIZATION),
             ),
+            raise_401=named_in_path(request, route),
         )
 
     async def absolute(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:
@@ -71,10 +73,23 @@ class Passing:
         )
 
     async def _relay(
-        self, request: web.BaseRequest, reply: Reply, turned: Turn = lambda headers: headers
+        self,
+        request: web.BaseRequest,
+        reply: Reply,
+        turned: Turn = lambda headers: headers,
+        *,
+        raise_401: bool = False,
     ) -> web.StreamResponse:
         await _invite(request)
         async with reply as answer:
+            if answer.status == 401 and raise_401:
+                challenge = answer.headers.get(hdrs.WWW_AUTHENTICATE)
+                raise Denied(
+                    "the registry answered 401",
+                    status=401,
+                    code="UNAUTHORIZED",
+                    challenge=challenge,
+                )
             response = web.StreamResponse(status=answer.status, headers=turned(answer.headers))
             if hdrs.CONTENT_LENGTH not in answer.headers and _has_body(request, answer.status):
                 response.enable_chunked_encoding()

@@ -10,7 +10,7 @@ from typing import Self
 
 from aiohttp import hdrs, web
 
-from eagle_node.base.errors import EagleError
+from eagle_node.base.errors import Denied, EagleError
 from eagle_node.config.tree import ProxyConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy import files, looks
@@ -25,6 +25,7 @@ from eagle_node.proxy.manifests import ManifestHandler
 from eagle_node.proxy.passing import Passing
 from eagle_node.proxy.protocol import HttpServer
 from eagle_node.proxy.rules import Rules
+from eagle_node.proxy.way_out import with_way_out
 from eagle_node.proxy.writes import Writes
 from eagle_node.registry.errors import oci_error
 from eagle_node.registry.names import BadName
@@ -112,6 +113,7 @@ class Proxy:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         kind, status = "other", 500
+        response: web.StreamResponse | None
         try:
             if request.method == hdrs.METH_CONNECT:
                 raise BadName(
@@ -140,7 +142,9 @@ class Proxy:
                     default_registry=self._config.default_registry,
                 )
                 kind = type(route).__name__.removesuffix("Route").lower()
-                response = self._check.answer(request, route) or await self._mirror(request, route)
+                response = self._check.answer(request, route)
+                if response is None:
+                    response = await self._mirror_or_refuse(request, route)
             status = response.status
             return response
         except EagleError as error:
@@ -171,6 +175,12 @@ class Proxy:
         registries = self._config.registries
         file, _ = files.parse_url(request.query, request.headers, registries)
         return await self._looks.handle(request, file)
+
+    async def _mirror_or_refuse(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
+        try:
+            return await self._mirror(request, route)
+        except Denied as error:
+            raise with_way_out(error, request, route, _registry(route)) from error
 
     async def _mirror(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         match route:

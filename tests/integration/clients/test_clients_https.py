@@ -16,6 +16,8 @@ import pytest_asyncio
 
 from tests.support.certificates import issue
 from tests.support.clients import CLIENTS, skopeo
+from tests.support.clients.dockerd import dockerd
+from tests.support.clients.podman import podman
 from tests.support.images import Image, files_image, push
 from tests.support.netns import network
 from tests.support.node import Node, eagle_node
@@ -173,6 +175,21 @@ async def test_a_push_goes_through(site: Site, image: Image, tmp_path: Path) -> 
     pushed = [each for each in await site.registry.accesses() if "/team/other/" in each.path]
     assert {"POST", "PUT"} <= {each.method for each in pushed}
     assert (layout / "manifest.json").exists()
+
+
+@pytest.mark.slow
+async def test_podman_and_dockerd_push_by_https(site: Site, image: Image, tmp_path: Path) -> None:
+    """Each with its own credentials, to a repository of its own."""
+    reference = f"{NAME}/team/app:latest"
+    async with podman(tmp_path / "podman", env=site.env) as client:
+        assert await client.pull(reference, user=WHO) == image.digest
+        await client.push(reference, f"{NAME}/podman/app:v1", user=WHO)
+    async with dockerd(tmp_path / "dockerd", env=site.env) as daemon:
+        assert await daemon.pull(reference, user=WHO) == image.digest
+        await daemon.push(reference, f"{NAME}/docker/app:v1", user=WHO)
+    for repository in ("podman/app", "docker/app"):
+        url = f"https://{NAME}/v2/{repository}/tags/list"
+        assert json.loads(await site.curl("--user", WHO, url))["tags"] == ["v1"]
 
 
 async def test_curl_speaks_all_of_http_within(site: Site, image: Image) -> None:

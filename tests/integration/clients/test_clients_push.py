@@ -7,6 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from tests.support import http
 from tests.support.clients.dockerd import dockerd
 from tests.support.clients.podman import podman
 from tests.support.clients.route import Route
@@ -14,7 +17,7 @@ from tests.support.images import Image, files_image, push
 from tests.support.netns import network
 from tests.support.node import Node, eagle_node
 from tests.support.origin import NAME
-from tests.support.process import run
+from tests.support.process import CommandFailed, run
 from tests.support.registry import Credentials, Registry, docker_registry
 
 KIB = 1 << 10
@@ -42,6 +45,39 @@ async def test_skopeo_pushes_to_the_mirror(tmp_path: Path) -> None:
         answered = {(each.method, each.status) for each in await registry.accesses()}
         assert ("PATCH", 202) in answered
         assert ("PUT", 201) in answered
+
+
+async def test_a_push_to_the_mirror_with_a_password_is_told_the_way(tmp_path: Path) -> None:
+    """Clients show a mirror no password; what they print names the registry and HTTPS_PROXY.
+
+    The same for a pull, and nobody is told where the registry can be asked without.
+    """
+    image = files_image(tmp_path / "image", [20 * KIB])
+    async with docker_registry(tmp_path / "registry", auth=AUTH) as registry:
+        flags = ("--registry", f"{NAME}={registry.url}")
+        async with eagle_node(tmp_path / "node", *flags) as node:
+            target = f"docker://{node.proxy_address}/{NAME}/team/app:v1"
+            creds = ("--dest-tls-verify=false", "--dest-creds", CREDS)
+            with pytest.raises(CommandFailed) as caught:
+                await run([*COPY, *creds, f"oci:{image.layout}:image", target], timeout=120)
+            told = str(caught.value)
+            assert f"use {NAME} itself, with this node as HTTPS_PROXY" in told
+            base = f"{node.proxy_url}/v2/{NAME}/team/app"
+            for method, path in (
+                ("POST", "blobs/uploads/"),
+                ("GET", "manifests/v1"),
+                ("HEAD", "manifests/v1"),
+                ("GET", "tags/list"),
+            ):
+                async with http.client() as session:
+                    async with session.request(method, f"{base}/{path}") as answer:
+                        assert answer.status == 401
+                        assert "HTTPS_PROXY" in answer.headers["WWW-Authenticate"]
+                    by_ns = f"{base}/{path}?ns={NAME}".replace(f"/v2/{NAME}", "/v2")
+                    async with session.request(method, by_ns) as answer:
+                        assert answer.status == 401
+                        assert answer.headers["WWW-Authenticate"] == 'Basic realm="tests"'
+            assert AUTH.password not in node.log()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

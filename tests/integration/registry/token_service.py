@@ -61,10 +61,14 @@ class TokenService:
         return f"{self.origin.url}/token"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """``GET /token`` with Basic or anonymous, or ``POST`` with a refresh token (OAuth 2)."""
+        """``GET /token`` with Basic or anonymous, or ``POST`` (OAuth 2) with a refresh token or a
+        password."""
         if request.method == "POST":
             form = await request.post()
-            user = self.refresh_tokens.get(str(form["refresh_token"]))
+            if form["grant_type"] == "password":
+                user = self._user(str(form["username"]), str(form["password"]))
+            else:
+                user = self.refresh_tokens.get(str(form["refresh_token"]))
             scopes = str(form["scope"]).split()
             name = "access_token"
         else:
@@ -100,7 +104,10 @@ class TokenService:
         if authorization is None:
             return ""
         user, _, password = base64.b64decode(authorization[6:]).decode().partition(":")
-        return user if self.passwords.get(user) == password else None
+        return self._user(user, password)
+
+    def _user(self, name: str, password: str) -> str | None:
+        return name if self.passwords.get(name) == password else None
 
     def _access(self, user: str, scope: str) -> list[dict[str, object]]:
         kind, name, actions = scope.split(":")
