@@ -7,5 +7,6 @@
 ``demand``    what readers want of it: whole segments, or parts of them
 ``parts``     writes parts of segments
 ``cache``     opens, reserves, commits, evicts; crash-safe by atomic rename
+``lent``      whole blobs in files of others, who may take them away
 ``reader``    bytes of a committed or arriving blob, in order, as file slices
 """

@@ -22,6 +22,7 @@ from eagle_node.blobs import files
 from eagle_node.blobs.arrival import Arrival, Phase
 from eagle_node.blobs.eviction import Resident, victims
 from eagle_node.blobs.index import ArrivingRow, CommittedRow, Index
+from eagle_node.blobs.lent import Changed, LentFile, LentReader
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.blobs.segments import MAX_SIZE, layout_of
 from eagle_node.config.tree import CacheConfig
@@ -54,6 +55,8 @@ class Cache:
         """Parts that arrivals have reserved, of segments that they have not."""
         self._held = 0
         """Bytes that `hold` has given out."""
+        self._lent: dict[Digest, LentFile] = {}
+        """Whole blobs in files of others; some may be residents as well."""
         self._pins: Counter[Digest] = Counter()
         self._kept: set[Digest] = set()
         self._recency = 0
@@ -63,6 +66,8 @@ class Cache:
         """Called after a blob has become visible."""
         self.on_drop: list[Callable[[Digest], None]] = []
         """Called before a blob's files (whole or arriving) are deleted."""
+        self.on_recall: list[Callable[[Digest], None]] = []
+        """Called when a lent blob turns out to be gone or changed."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -106,7 +111,7 @@ class Cache:
         return self._held + arriving + sum(each.size for each in self._residents.values())
 
     def __contains__(self, digest: Digest) -> bool:
-        return digest in self._residents
+        return digest in self._residents or digest in self._lent
 
     def __len__(self) -> int:
         return len(self._residents)
@@ -119,9 +124,30 @@ class Cache:
         """Blobs on their way."""
         return dict(self._arrivals)
 
+    def lent(self) -> dict[Digest, LentFile]:
+        """Blobs that lie in files of others: they take no room here, and are not evicted."""
+        return dict(self._lent)
+
+    def lend(self, lent: LentFile) -> None:
+        """A verified blob lies in a file of somebody else's, and may be read from there."""
+        self._lent[lent.digest] = lent
+
+    def recall(self, digest: Digest) -> None:
+        """A lent file is gone, or not to be trusted any more; who reads it reads what he has."""
+        self._lent.pop(digest, None)
+
+    def is_resident(self, digest: Digest) -> bool:
+        """Whether a committed blob lies in files of the cache's own."""
+        return digest in self._residents
+
+    def is_read(self, digest: Digest) -> bool:
+        """Whether somebody reads the cache's own copy, whole or arriving."""
+        return digest in self._pins or digest in self._arrivals
+
     def size(self, digest: Digest) -> int:
-        """Bytes of a committed blob; `KeyError` when there is none."""
-        return self._residents[digest].size
+        """Bytes of a blob that is whole; `KeyError` when there is none."""
+        resident = self._residents.get(digest)
+        return resident.size if resident is not None else self._lent[digest].size
 
     def is_kept(self, digest: Digest) -> bool:
         """Whether a blob is not evicted, because somebody said so."""
@@ -188,12 +214,20 @@ class Cache:
         return files.blob_directory(self._root, digest)
 
     def open(self, digest: Digest) -> BlobReader | None:
-        """A pinned reader of a committed or arriving blob; None when the cache has neither."""
+        """A pinned reader of a committed, lent or arriving blob; None when there is none."""
         resident = self._residents.get(digest)
         arrival = self._arrivals.get(digest)
         if resident is not None:
             self._touch(digest)
             return self._reader(digest, resident.size, None)
+        if (lent := self._lent.get(digest)) is not None:
+            try:
+                return LentReader(lent, self.directory(digest))
+            except Changed as error:
+                log.info("%s is not served from there any more: %s", digest, error)
+                self.recall(digest)
+                for listener in self.on_recall:
+                    listener(digest)
         if arrival is not None and arrival.phase is not Phase.FAILED:
             return self._reader(digest, arrival.layout.size, arrival)
         return None
@@ -345,11 +379,14 @@ class Cache:
         finally:
             self._forget_arrival(arrival.digest)
 
-    async def drop(self, digest: Digest) -> bool:
-        """Remove a committed blob that nobody reads; False when it is in use or not there."""
+    async def drop(self, digest: Digest, *, spare: bool = False) -> bool:
+        """Remove a committed blob that nobody reads; False when it is in use or not there.
+
+        ``spare``: it lies elsewhere as well, so this is no eviction.
+        """
         if digest not in self._residents or digest in self._pins:
             return False
-        self._drop_now(digest)
+        self._drop_now(digest, spare=spare)
         return True
 
     def check(self) -> None:
@@ -441,12 +478,14 @@ class Cache:
             short -= _held(self._resumable.pop(digest))
             self._delete(digest)
 
-    def _drop_now(self, digest: Digest) -> None:
-        log.info("evicted %s (%s)", digest, format_size(self._residents[digest].size))
+    def _drop_now(self, digest: Digest, *, spare: bool = False) -> None:
+        done = "dropped the copy of" if spare else "evicted"
+        log.info("%s %s (%s)", done, digest, format_size(self._residents[digest].size))
         del self._residents[digest]
         self._touched.pop(digest, None)
         self._kept.discard(digest)
-        self._metrics.cache_evictions.inc()
+        if not spare:
+            self._metrics.cache_evictions.inc()
         for listener in self.on_drop:
             listener(digest)
         self._delete(digest)

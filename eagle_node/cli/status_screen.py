@@ -125,6 +125,7 @@ def _facts(status: Status, readiness: Readiness) -> list[tuple[str, str]]:
         ),
         ("sent", f"{format_size(traffic.peer_upload_bytes)} to nodes"),
         ("cache", f"{format_size(cache.used_bytes)}{limit}, {blobs}"),
+        *_containerd(status),
         ("node", f"{node.id} at {node.address}{f' in {place}' if place else ''}"),
         ("roles", f"{', '.join(node.roles)}; version {node.version}"),
         ("cluster", f"{status.cluster.name}: {_health(status)}; {_who_decides(status, readiness)}"),
@@ -133,6 +134,19 @@ def _facts(status: Status, readiness: Readiness) -> list[tuple[str, str]]:
             for each in status.registries.troubles
         ),
     ]
+
+
+def _containerd(status: Status) -> list[tuple[str, str]]:
+    """What is offered out of containerd's store, beside the cache."""
+    store = status.containerd
+    if store is None:
+        return []
+    if store.trouble:
+        return [("containerd", f"nothing is offered from there: {store.trouble}")]
+    blobs = "1 blob" if store.blobs == 1 else f"{store.blobs} blobs"
+    waiting = f"; {store.waiting} to be verified" if store.waiting else ""
+    wrong = f"; {store.wrong} damaged" if store.wrong else ""
+    return [("containerd", f"{format_size(store.bytes)} beside it, {blobs}{waiting}{wrong}")]
 
 
 def _trouble(trouble: RegistryTrouble) -> str:

@@ -54,6 +54,10 @@ def assemble(settings: Settings, *, default_data_dir: Path) -> Config:
         for target in OPTIONS[name].targets:
             config = replaced(config, target, setting.value)
     _check_registries(config)
+    if config.lending.dedupe and config.lending.store is None:
+        raise UsageError(
+            "--dedupe is about blobs that containerd has: say where with --containerd-content auto"
+        )
     return with_roles(config)
 
 

@@ -245,6 +245,12 @@ _LISTENERS = (
         "BitTorrent over TLS, instead of the swarm port, with a cluster key (default: 61008)",
     ),
     Option(
+        "containerd-port",
+        kinds.PORT,
+        ("lending.port",),
+        "blobs out of containerd's store, to other nodes (default: 61009)",
+    ),
+    Option(
         "metainfo-port",
         kinds.PORT,
         ("seeder.metainfo_listen.port",),
@@ -272,6 +278,20 @@ _LIMITS = (
         kinds.SIZE,
         ("cache.reserve",),
         "bytes of the file system that are never used (default: 1GiB)",
+    ),
+    Option(
+        "containerd-content",
+        place_kinds.STORE,
+        ("lending.store",),
+        "offer the blobs that containerd has already, out of its own content store: containerd's "
+        "root directory, or auto, the one that its configuration names (default: none)",
+    ),
+    Option(
+        "dedupe",
+        kinds.SWITCH,
+        ("lending.dedupe",),
+        "with --containerd-content: drop the cache's copy of a blob once containerd has it "
+        "(default: false)",
     ),
     Option(
         "upload-limit",
@@ -341,6 +361,13 @@ _TUNING = (
         kinds.count(least=1),
         ("swarm.unchoke_slots",),
         "peers that may download from this node at a time (default: 64)",
+    ),
+    Option(
+        "containerd-verify-rate",
+        kinds.SIZE,
+        ("lending.verify_rate",),
+        "bytes/s read to verify blobs of containerd's store before they are offered; 0: as fast "
+        "as the disk is (default: 100MiB)",
     ),
     Option(
         "origin-timeout",

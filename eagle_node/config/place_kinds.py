@@ -1,12 +1,13 @@
-"""Kinds of option values that say where the cluster is: join targets, resolver, VIP. No IO."""
+"""Kinds of option values that say where something is: the cluster, containerd. No IO."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
-from eagle_node.config.kinds import Kind, address
+from eagle_node.config.kinds import Kind, address, parse_path
 from eagle_node.config.places import DnsTarget, HostTarget, JoinTarget, MdnsTarget, VipAddress
+from eagle_node.config.tree import StoreChoice
 from eagle_node.runtime.sockets import Address, is_loopback
 
 GOSSIP_PORT = 7946
@@ -110,7 +111,13 @@ def _check_assignable(text: str, parsed: ipaddress.IPv4Interface | ipaddress.IPv
         raise ValueError(f"{text!r} is the network's broadcast; write the address of a host in it")
 
 
+def _parse_store(text: str) -> StoreChoice:
+    return StoreChoice(path=None if text == "auto" else parse_path(text))
+
+
 JOIN = Kind(metavar="ADDR|dns:NAME|mdns", parse=_parse_join)
 """A `JoinTarget`."""
 RESOLVER = Kind(metavar="IP[:PORT]", parse=_parse_resolver)
+STORE = Kind(metavar="auto|PATH", parse=_parse_store)
+"""A `StoreChoice`."""
 VIP = Kind(metavar="ADDR/LEN[@IFACE]", parse=_parse_vip)

@@ -155,6 +155,28 @@ class CacheConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreChoice:
+    """What ``--containerd-content`` says."""
+
+    path: Path | None = None
+    """containerd's root, or its content store; None: as its own configuration says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LendingConfig:
+    """Blobs that containerd has already."""
+
+    store: StoreChoice | None = None
+    """The content store that blobs are offered from; default: none is."""
+    dedupe: bool = False
+    """Drop the cache's copy of what containerd has."""
+    port: int = 61009
+    """TCP port at which peers get these blobs."""
+    verify_rate: int = 100 * MIB
+    """Bytes/s that are read to verify what nobody waits for; 0: as fast as the disk is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """Bounds over all traffic of this node with other hosts."""
 
@@ -265,6 +287,7 @@ class Config:
     vip: VipConfig = field(default_factory=VipConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
+    lending: LendingConfig = field(default_factory=LendingConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     seeder: SeederConfig = field(default_factory=SeederConfig)

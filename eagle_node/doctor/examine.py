@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from eagle_node.base.findings import Finding, Level, ok
 from eagle_node.config.tree import Config, Role
+from eagle_node.doctor.content import check_content
 from eagle_node.doctor.disk import check_data_dir
 from eagle_node.doctor.host import check_advertised, check_clock, check_file_limit
 from eagle_node.doctor.ports import check_ports
@@ -43,6 +44,7 @@ def _local(config: Config, running: Running | None, now: datetime.datetime) -> l
         *check_ports(config, running),
         *check_advertised(config),
         *check_data_dir(config),
+        *check_content(config, running),
         check_file_limit(running),
         check_clock(),
         *check_secrets(config, now=now),

@@ -41,6 +41,9 @@ def listeners(config: Config) -> Sequence[Listener]:
         Listener(name="api", flag="--api-listen", address=config.api.listen),
         Listener(name="swarm", flag=flag, address=Address(swarm.listen_host or "0.0.0.0", port)),
     ]
+    if config.lending.store is not None:
+        address = Address(swarm.listen_host or "0.0.0.0", config.lending.port)
+        found.append(Listener(name="containerd", flag="--containerd-port", address=address))
     if Role.PROXY in roles:
         found.append(Listener(name="proxy", flag="--proxy-listen", address=config.proxy.listen))
     if Role.SEEDER in roles:

@@ -7,6 +7,7 @@ from eagle_node.api.schema import Readiness, Status
 from eagle_node.api.token import read_token
 from eagle_node.base.errors import EagleError
 from eagle_node.base.findings import Finding, error, ok, warning
+from eagle_node.base.sizes import format_size
 from eagle_node.config.tree import Config
 from eagle_node.doctor.process import Running
 from eagle_node.runtime.sockets import Address
@@ -25,7 +26,7 @@ async def check_status(config: Config, running: Running | None) -> list[Finding]
             status, readiness = await api.status(), await api.ready()
     except EagleError as failure:
         return [error("node", str(failure), "read its log; restart it if it hangs")]
-    return [*_node(config, status, readiness), *_cluster(config, status)]
+    return [*_node(config, status, readiness), *_containerd(status), *_cluster(config, status)]
 
 
 def _reached(host: str) -> str:
@@ -44,6 +45,27 @@ def _node(config: Config, status: Status, readiness: Readiness) -> list[Finding]
             )
         return [error("node", f"it is not ready: {'; '.join(readiness.reasons)}", remedy)]
     return [ok("node", f"version {status.node.version} is ready; roles: {roles}")]
+
+
+def _containerd(status: Status) -> list[Finding]:
+    """What the node says of containerd's content store."""
+    store = status.containerd
+    if store is None:
+        return []
+    if store.trouble:
+        reason, _, way_out = store.trouble.partition(": ")
+        return [warning("containerd", f"no blobs are offered: {reason}", way_out)]
+    findings = [
+        ok(
+            "containerd",
+            f"{store.blobs} blobs, {format_size(store.bytes)}, are offered out of {store.path}; "
+            f"{store.waiting} are to be verified",
+        )
+    ]
+    if store.wrong:
+        text = f"{store.wrong} files in {store.path} hold other bytes than their names say"
+        findings.append(warning("containerd", text, "the node's log names them: ctr content rm"))
+    return findings
 
 
 def _cluster(config: Config, status: Status) -> list[Finding]:

@@ -11,6 +11,7 @@
     apply       writes a plan: all of it or nothing, each file in one step
     runtimes    which runtimes a host has
     show        what a system's files say about us
+    content_store  where containerd keeps blobs, and which files are there now
     check       findings about a host's runtimes, each with its remedy: by their files, by when they
                 were started, and by a pull of the check image, which only a node serves
     pull, cri   have a runtime pull an image

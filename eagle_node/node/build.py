@@ -15,6 +15,7 @@ from eagle_node.api.token import read_token
 from eagle_node.base.errors import StartError, UsageError
 from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import ApiConfig, Config, Role
+from eagle_node.lending.service import RuntimeStore
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.node.activity import Activity
 from eagle_node.node.cluster_view import ClusterView
@@ -88,6 +89,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     parts.swarm.on_traffic += [parts.governor.on_traffic, parts.count_traffic]
     parts.watch_traffic()
     parts.governor.start()
+    await _start_lending(parts)
     if parts.runs(Role.TRACKER):
         await _start_tracker(parts)
     origins = await _build_origins(parts)
@@ -123,6 +125,29 @@ async def _serve(
     parts.stack.push_async_callback(runner.cleanup)
     await web.SockSite(runner, listener, ssl_context=tls).start()
     return bound_address(listener).port
+
+
+async def _start_lending(parts: Parts) -> None:
+    """Offer blobs out of containerd's content store, if that is wanted."""
+    config = parts.config.lending
+    if config.store is None:
+        return
+    listener = listen_tcp(Address(parts.swarm_host, config.port), flag="--containerd-port")
+    parts.listeners["containerd"] = bound_address(listener).port
+    store = RuntimeStore(
+        config,
+        parts.config.swarm,
+        cache=parts.cache,
+        transfers=parts.transfers,
+        metrics=parts.metrics,
+        index=parts.config.node.data_dir / "lending.sqlite",
+        listener=listener,
+        upload=parts.governor.upload,
+        tls=parts.identity.ssl_context(server=True) if parts.identity else None,
+        root_certificate=parts.swarm.root_certificate,
+    )
+    parts.lending = await parts.stack.enter_async_context(store)
+    parts.work.append(("lending", parts.lending.run()))
 
 
 async def _start_tracker(parts: Parts) -> None:
@@ -343,6 +368,7 @@ async def _start_api(parts: Parts) -> None:
         cluster=parts.cluster,
         view=view,
         upstream=parts.upstream,
+        lending=parts.lending,
     )
     activity = Activity(
         transfers=parts.transfers,
@@ -357,6 +383,7 @@ async def _start_api(parts: Parts) -> None:
         status=status,
         activity=activity,
         cache=parts.cache,
+        lending=parts.lending,
         images=parts.images,
         settings=NodeSettings(
             cache=parts.cache,

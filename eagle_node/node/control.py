@@ -11,6 +11,7 @@ from eagle_node.api.query import BlobQuery
 from eagle_node.base.digest import Digest
 from eagle_node.base.sizes import format_size
 from eagle_node.blobs.cache import Cache
+from eagle_node.lending.service import RuntimeStore
 from eagle_node.node.activity import Activity
 from eagle_node.node.images import Images
 from eagle_node.node.settings import NodeSettings
@@ -27,6 +28,7 @@ class NodeControl:
         status: NodeStatus,
         activity: Activity,
         cache: Cache,
+        lending: RuntimeStore | None,
         images: Images,
         settings: NodeSettings,
         preheater: Preheater,
@@ -35,6 +37,7 @@ class NodeControl:
         self._status = status
         self._activity = activity
         self._cache = cache
+        self._lending = lending
         self._images = images
         self._settings = settings
         self._preheater = preheater
@@ -84,6 +87,9 @@ class NodeControl:
         """Pin, unpin, evict or verify a committed blob."""
         if digest not in self._cache:
             raise Refusal(f"{digest} is not in the cache of this node", status=404)
+        if not self._cache.is_resident(digest):
+            text = await self._act_on_lent(digest, action)
+            return schema.BlobAction(digest=digest, action=action, text=text)
         match action:
             case "pin" | "unpin":
                 text = await self._pin(digest, kept=action == "pin")
@@ -139,8 +145,21 @@ class NodeControl:
             return "every byte is right"
         raise Refusal(f"{digest} was damaged on disk; it is dropped", status=409)
 
+    async def _act_on_lent(self, digest: Digest, action: str) -> str:
+        if action != "verify" or self._lending is None:
+            raise Refusal(
+                f"{digest} lies in containerd's store only, and stays as long as containerd keeps "
+                "it there",
+                status=409,
+            )
+        if await self._lending.verify(digest):
+            return "every byte is right"
+        raise Refusal(f"{digest} is damaged in containerd's store; it is not used", status=409)
+
     def _rows(self) -> list[schema.BlobRow]:
-        rows = [self._row(digest) for digest in self._cache.blobs()]
+        cached = self._cache.blobs()
+        rows = [self._row(digest) for digest in self._cache.lent() if digest not in cached]
+        rows += [self._row(digest) for digest in cached]
         for digest, arrival in self._cache.arrivals().items():
             segments = arrival.layout.segments
             rows.append(
@@ -162,6 +181,7 @@ class NodeControl:
             have_bytes=size,
             image=self._images.name(digest),
             pinned=self._cache.is_kept(digest),
+            source="cache" if self._cache.is_resident(digest) else "containerd",
         )
 
     def _committed(self, digest: Digest) -> None:
@@ -172,6 +192,10 @@ class NodeControl:
     def _dropped(self, digest: Digest) -> None:
         if digest in self._present:
             self._present.discard(digest)
+            if digest in self._cache:
+                text = f"{digest} lies in containerd's store only"
+                self._tell("blob-changed", digest, text, blob=self._row(digest))
+                return
             self._tell("blob-evicted", digest, f"{digest} is gone from the cache")
 
     def _tell(

@@ -16,6 +16,7 @@ from eagle_node.base.rendezvous import rendezvous
 from eagle_node.blobs.cache import Cache
 from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config, Role, SwarmConfig
+from eagle_node.lending.service import RuntimeStore
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.messages import PrefetchRequest
 from eagle_node.metrics.instruments import Metrics
@@ -56,6 +57,7 @@ class NodePorts:
     gossip: int
     raft: int
     webhook: int
+    containerd: int
 
 
 class Parts:
@@ -71,7 +73,10 @@ class Parts:
         path = config.node.cluster_key_file
         self.key_file = KeyFile(path) if path is not None else None
         self.identity = node_identity(self.key_file.keys) if self.key_file is not None else None
-        self.swarm = Swarm(_swarm_config(config, self.host), identity=_torrent_identity(self))
+        swarm = _swarm_config(config, self.host)
+        self.swarm = Swarm(swarm, identity=_torrent_identity(self))
+        self.swarm_host = swarm.listen_host or ("::" if ":" in self.host else "0.0.0.0")
+        """Where other nodes' connections for blobs are accepted."""
         self.governor = Governor(
             config.limits, lambda up, down: self.swarm.limit(upload=up, download=down)
         )
@@ -121,6 +126,8 @@ class Parts:
         self.metainfo: MetaInfoClient | None = None
         self.preheater: Preheater | None = None
         self.seeder: SeederService | None = None
+        self.lending: RuntimeStore | None = None
+        """containerd's content store, if blobs are offered from there."""
         self.desk: RegistryDesk | None = None
         self.work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         self._traffic = Traffic(sent_payload=0, received_payload=0, sent=0, received=0)

@@ -10,6 +10,7 @@ from eagle_node.base.errors import NoSpace
 from eagle_node.blobs.cache import Cache
 from eagle_node.cluster.service import Cluster
 from eagle_node.config.tree import Config
+from eagle_node.lending.service import RuntimeStore
 from eagle_node.metrics.instruments import Metrics, by_label, total
 from eagle_node.node.cluster_view import ClusterView
 from eagle_node.registry.upstream import Upstream
@@ -32,7 +33,9 @@ class NodeStatus:
         cluster: Cluster | None,
         view: ClusterView | None,
         upstream: Upstream,
+        lending: RuntimeStore | None = None,
     ) -> None:
+        self._lending = lending
         self._upstream = upstream
         self._config = config
         self._info = info
@@ -88,6 +91,7 @@ class NodeStatus:
                 ),
                 stale_answers=total(self._metrics.stale_answers),
             ),
+            containerd=self._containerd(),
         )
 
     async def ready(self) -> Sequence[str]:
@@ -104,6 +108,19 @@ class NodeStatus:
             return self._view.status(own)
         name = self._config.node.cluster
         return schema.ClusterStatus(name=name, leader=None, term=0, members=(own,))
+
+    def _containerd(self) -> schema.ContainerdStatus | None:
+        if self._lending is None:
+            return None
+        state = self._lending.state
+        return schema.ContainerdStatus(
+            path=str(state.path),
+            trouble=state.trouble,
+            blobs=state.blobs,
+            bytes=state.size,
+            waiting=state.waiting,
+            wrong=state.wrong,
+        )
 
     def _traffic(self) -> schema.TrafficStatus:
         metrics = self._metrics

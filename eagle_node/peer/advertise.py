@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Unavailable
@@ -75,7 +76,9 @@ class Advertiser:
     async def _report(self) -> None:
         async with self._turn:
             now = asyncio.get_running_loop().time()
-            held = holdings(self._transfers.seeded(), self._transfers.running())
+            transfers = self._transfers
+            held = holdings(transfers.seeded(), transfers.running())
+            held |= lent_holdings(transfers) if transfers.lender is not None else {}
             full = now >= self._full_due
             advert = self._advert(held, full=full)
             if full or advert.held or advert.dropped or now >= self._alive_due:
@@ -129,6 +132,16 @@ def holdings(
         if digest not in held and transfer.begun and transfer.swarmed:
             held[digest] = _partial(digest, transfer)
     return held
+
+
+def lent_holdings(transfers: Transfers) -> dict[Digest, Holding]:
+    """Blobs in files of others, which are offered at the lender's port."""
+    port = transfers.lender.port if transfers.lender is not None else 0
+    return {
+        digest: replace(holding, port=port)
+        for digest, holding in holdings(transfers.lent(), {}).items()
+        if digest not in transfers.running()
+    }
 
 
 def _partial(digest: Digest, transfer: Transfer) -> Holding:

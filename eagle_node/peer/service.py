@@ -54,6 +54,7 @@ class Peer:
         """
         digest = blob.digest
         authorization = await self._access.reader(blob, authorization)
+        await self._transfers.ready(digest)
         known = digest in self._cache or self._transfers.get(digest) is not None
         if known:
             await self._access.check(blob, authorization)

@@ -111,6 +111,7 @@ class Prefetcher:
     async def _bring(self, blob: BlobRef, authorization: str | None) -> None:
         async with self._places:
             await self._turns.idle()
+            await self._transfers.ready(blob.digest)
             if blob.digest not in self._noted or self._is_known(blob.digest):
                 self.claim(blob.digest)
                 return

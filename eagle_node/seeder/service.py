@@ -187,6 +187,7 @@ class SeederService:
 
         Whoever begins it proves the right by fetching; everybody else's is checked.
         """
+        await self._transfers.ready(blob.digest)
         known = self._known(blob.digest)
         if known:
             await self._access.check(blob, authorization)
@@ -194,6 +195,9 @@ class SeederService:
         transfer = await self._transfers.start(
             blob.digest, self._origin(blob, authorization), whole=whole
         )
+        if transfer is None and not known:
+            # It has come while this waited for another transfer's end: nothing was proven.
+            await self._access.check(blob, authorization)
         if transfer is not None and not known:
             remember_once_opened(self._access, transfer, blob, authorization)
         return transfer
@@ -212,7 +216,7 @@ class SeederService:
                 return
             torrents = await self._transfers.torrents_of(digest)
             await self._report()
-            yield self._layout(reader.size)
+            yield self._layout(reader.size, self._transfers.port_of(digest))
             for torrent in _in_order(torrents, request):
                 yield _segment(torrent)
         finally:
@@ -255,8 +259,8 @@ class SeederService:
             async for beat in _beats(transfer, change):
                 yield beat
 
-    def _layout(self, size: int) -> LayoutEvent:
-        return LayoutEvent(size=size, version=LAYOUT_VERSION, swarm_port=self._swarm_port)
+    def _layout(self, size: int, port: int = 0) -> LayoutEvent:
+        return LayoutEvent(size=size, version=LAYOUT_VERSION, swarm_port=port or self._swarm_port)
 
     def _blob_at(self, url: str) -> BlobRef:
         try:

@@ -6,5 +6,6 @@
 ``session``   torrents in, events out; woken by the alert file descriptor, never polling
 ``transfers`` blobs on their way, and what is seeded
 ``parts``     keeps parts of segments coming
+``lender``    what offers whole blobs out of files of others, at a port of its own
 ``governor``  one bandwidth limit over the swarm and everything else that the node transfers
 """

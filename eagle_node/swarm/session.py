@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -222,6 +222,18 @@ class Swarm:
         return [
             (tuple(peer.ip), bool(peer.flags & lt.peer_info.interesting)) for peer in established
         ]
+
+    def is_drawn_from(self, info_hashes: Iterable[InfoHash]) -> bool:
+        """Whether a connected peer wants something of one of these torrents.
+
+        Asks libtorrent's thread for each that was connected lately, well under a millisecond.
+        """
+        return any(
+            peer.flags & lt.peer_info.remote_interested
+            for info_hash in info_hashes
+            if info_hash in self._linked
+            for peer in self._handles[info_hash].get_peer_info()
+        )
 
     def connections(self, most: int) -> dict[InfoHash, list[Connection]]:
         """Established connections of the ``most`` torrents that were connected last.

@@ -23,6 +23,7 @@ from eagle_node.blobs.parts import PartWriter
 from eagle_node.blobs.segments import layout_of
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.tasks import TaskSet
+from eagle_node.swarm.lender import Lender
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import (
     SegmentTorrent,
@@ -216,6 +217,8 @@ class Transfers:
         self._seeded: dict[Digest, list[SegmentTorrent]] = {}
         self._whole: dict[Digest, InfoHash] = {}
         self._tasks = TaskSet()
+        self.lender: Lender | None = None
+        """Offers the blobs that lie in files of others."""
         self.on_start: list[Callable[[Transfer], None]] = []
         """Called with each transfer at its start."""
         cache.on_drop.append(self._withdraw)
@@ -237,6 +240,31 @@ class Transfers:
     def seeded(self) -> dict[Digest, list[SegmentTorrent]]:
         """Committed blobs that are offered to peers, with their torrents."""
         return dict(self._seeded)
+
+    def lent(self) -> dict[Digest, Sequence[SegmentTorrent]]:
+        """Blobs that are offered to peers at the lender's port only, with their torrents."""
+        offered = self.lender.offered() if self.lender is not None else {}
+        return {
+            digest: torrents for digest, torrents in offered.items() if digest not in self._seeded
+        }
+
+    def port_of(self, digest: Digest) -> int:
+        """Where peers get a blob, if not at the swarm's listener; else 0."""
+        if self.lender is None or self._cache.is_resident(digest) or digest in self._running:
+            return 0
+        return self.lender.port
+
+    def is_drawn_from(self, digest: Digest) -> bool:
+        """Whether peers want something of a blob now."""
+        hashes = [torrent.info_hash for torrent in self._seeded.get(digest, ())]
+        if digest in self._whole:
+            hashes.append(self._whole[digest])
+        return self._swarm.is_drawn_from(hashes)
+
+    async def ready(self, digest: Digest) -> None:
+        """Have the cache lent what lies elsewhere on this host; before rights are looked at."""
+        if self.lender is not None and digest not in self._cache and digest not in self._running:
+            await self.lender.ready(digest)
 
     async def start(
         self, digest: Digest, source: Source, *, whole: bool, ahead: bool = False
@@ -264,8 +292,10 @@ class Transfers:
             transfer.ask()
         return transfer
 
-    async def torrents_of(self, digest: Digest) -> list[SegmentTorrent]:
-        """The torrents of a committed blob, seeded from now on; made again when they were lost."""
+    async def torrents_of(self, digest: Digest) -> Sequence[SegmentTorrent]:
+        """The torrents of a whole blob, offered from now on; made again when they were lost."""
+        if self.lender is not None and not self._cache.is_resident(digest):
+            return await self.lender.torrents_of(digest)
         if digest not in self._seeded:
             resident = self._cache.blobs().get(digest)
             if resident is None:

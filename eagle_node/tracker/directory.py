@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -85,7 +86,8 @@ class Directory:
         for row in await self._table.holders(digest):
             node = self._machine.node(row.node_id)
             if node is not None and node.group == group:
-                found.append(Holder(peer=address_of(node), have=row.have))
+                listener = replace(node, port=row.port or node.port)
+                found.append(Holder(peer=address_of(listener), have=row.have))
         return found
 
     def nodes(self) -> list[NodeInfo]:

@@ -51,6 +51,7 @@ class HeldRow:
 
     node_id: NodeId
     have: bytes | None
+    port: int = 0
 
 
 class Machine:
@@ -91,7 +92,7 @@ class Machine:
         for row in rows:
             known = self._nodes.get(row.node_id)
             if known is not None and known.info.group == key[0]:
-                self._hold(key, known, row.have, now)
+                self._hold(key, known, row.have, now, port=row.port)
 
     def plan(self, request: PlanRequest, now: float) -> Plan:
         """Peers for a node that downloads a loaded blob, per stripe and parent first.
@@ -137,7 +138,7 @@ class Machine:
             self._drop(key, node_id)
         for held in advert.held:
             if (key := (group, held.digest)) in self._waves:
-                self._hold(key, known, held.have, now, fetching=held.fetching)
+                self._hold(key, known, held.have, now, fetching=held.fetching, port=held.port)
         return strange and not advert.full
 
     def announce(
@@ -294,8 +295,9 @@ class Machine:
         now: float,
         *,
         fetching: bool = False,
+        port: int = 0,
     ) -> None:
-        self._waves[key].hold(known, have, now, fetching=fetching)
+        self._waves[key].hold(known, have, now, fetching=fetching, port=port)
         self._waves_of[known.info.node_id].add(key)
 
     def _drop(self, key: WaveKey, node_id: NodeId) -> None:
@@ -325,5 +327,5 @@ class Machine:
 
 def _revision(stripes: Iterable[tuple[PeerAddress, ...]]) -> str:
     """Names the first of each stripe's peers."""
-    firsts = ",".join(peers[0].node_id if peers else "-" for peers in stripes)
+    firsts = ",".join(f"{peers[0].node_id}:{peers[0].port}" if peers else "-" for peers in stripes)
     return f"{zlib.crc32(firsts.encode()):08x}"

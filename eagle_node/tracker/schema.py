@@ -68,6 +68,8 @@ class Holding:
     """
     fetching: bool = False
     """It gets the rest from the blob's origin, not from other nodes."""
+    port: int = 0
+    """TCP port at which the node offers this blob; 0: that of its swarm listener."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +272,7 @@ def _holding(fields: Fields) -> Holding:
         have=have,
         info_hashes=tuple(InfoHash(hashes[at : at + 20]) for at in range(0, len(hashes), 20)),
         fetching=fields.boolean("fetching"),
+        port=fields.integer("port", 0, 65535, default=0),
     )
 
 
@@ -280,6 +283,7 @@ def _holding_json(holding: Holding) -> dict[str, object]:
         "have": _bitmap_json(holding.have),
         "info_hashes": base64_text(b"".join(holding.info_hashes)),
         "fetching": holding.fetching,
+        "port": holding.port,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from eagle_node.base.ids import NodeId
 from eagle_node.tracker.cell import Cell
@@ -22,6 +22,8 @@ class Source:
     """Has downloaded the blob from others; a seeder that has not, gets it from the origin."""
     fetching: bool = False
     """Has said that it gets the blob from the origin."""
+    port: int = 0
+    """Where it offers the blob; 0: at its swarm listener."""
     downloading: bool = False
     cell: Cell | None = None
     """Whose forest it stands in: set while it downloads, and as long as others of the cell do."""
@@ -38,6 +40,11 @@ class Source:
     def info(self) -> NodeInfo:
         """The node."""
         return self.known.info
+
+    @property
+    def listener(self) -> NodeInfo:
+        """The node, with the port at which it offers this blob."""
+        return replace(self.info, port=self.port) if self.port else self.info
 
     @property
     def node_id(self) -> NodeId:

@@ -43,8 +43,9 @@ SAVE_NODE = (
 )
 SAVE_BLOB = "INSERT INTO blob (digest, size) VALUES (?, ?) ON CONFLICT DO NOTHING"
 SAVE_HOLDING = (
-    "INSERT INTO holding SELECT number, ?, ? FROM blob WHERE digest = ?"
-    " ON CONFLICT DO UPDATE SET have = excluded.have WHERE have IS NOT excluded.have"
+    "INSERT INTO holding SELECT number, ?, ?, ? FROM blob WHERE digest = ?"
+    " ON CONFLICT DO UPDATE SET have = excluded.have, port = excluded.port"
+    " WHERE have IS NOT excluded.have OR port <> excluded.port"
 )
 SAVE_TORRENT = (
     "INSERT INTO torrent SELECT ?, number, ? FROM blob WHERE digest = ? ON CONFLICT DO NOTHING"
@@ -56,8 +57,9 @@ DROP_HOLDING = (
     "DELETE FROM holding WHERE node = ? AND blob = (SELECT number FROM blob WHERE digest = ?)"
 )
 HOLDERS = (
-    "SELECT node.id, holding.have FROM blob JOIN holding ON holding.blob = blob.number"
-    " JOIN node ON node.number = holding.node WHERE blob.digest = ?"
+    "SELECT node.id, holding.have, holding.port FROM blob"
+    " JOIN holding ON holding.blob = blob.number JOIN node ON node.number = holding.node"
+    " WHERE blob.digest = ?"
 )
 TORRENT = (
     "SELECT blob.digest, blob.size, torrent.segment FROM torrent"
@@ -72,7 +74,11 @@ def _create(tables: Tables) -> None:
         tables.conn.execute(statement)
 
 
-MIGRATIONS = (_create,)
+def _add_ports(tables: Tables) -> None:
+    tables.conn.execute("ALTER TABLE holding ADD COLUMN port INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS = (_create, _add_ports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,9 @@ class HoldingTable:
     async def holders(self, digest: Digest) -> list[HeldRow]:
         """Who has a blob, or parts of it."""
         rows = await self._rows(HOLDERS, _raw(digest))
-        return [HeldRow(node_id=NodeId(node_id), have=have) for node_id, have in rows]
+        return [
+            HeldRow(node_id=NodeId(node_id), have=have, port=port) for node_id, have, port in rows
+        ]
 
     async def torrent(self, info_hash: InfoHash) -> Torrent | None:
         """What an info-hash stands for; None when nobody holds such a thing."""
@@ -162,7 +170,7 @@ def _apply(tables: Tables, advert: Advert) -> None:
         dropped -= {_raw(held.digest) for held in advert.held}
     run(DROP_HOLDING, [(number, digest) for digest in dropped])
     run(SAVE_BLOB, [(_raw(held.digest), held.size) for held in advert.held])
-    run(SAVE_HOLDING, [(number, held.have, _raw(held.digest)) for held in advert.held])
+    run(SAVE_HOLDING, [(number, held.have, held.port, _raw(held.digest)) for held in advert.held])
     run(
         SAVE_TORRENT,
         [

@@ -71,14 +71,27 @@ class Wave:
         """The nodes that have ``segment``."""
         for source in self._sources.values():
             if source.complete or contains(source.have, segment):
-                yield source.info
+                yield source.listener
 
-    def hold(self, known: Known, have: bytes | None, now: float, *, fetching: bool = False) -> None:
+    def hold(
+        self,
+        known: Known,
+        have: bytes | None,
+        now: float,
+        *,
+        fetching: bool = False,
+        port: int = 0,
+    ) -> None:
         """A node says what it has (None: all, verified), and whether it asks the origin for more.
 
-        Who does so waits for nobody, and the wave can hang on it.
+        Who does so waits for nobody, and the wave can hang on it. ``port``: where it offers the
+        blob, if not at its swarm listener.
         """
         source = self._source(known)
+        if source.port != port:
+            source.port = port
+            for child in source.children:
+                self._changed(child)
         begins = fetching and not source.fetching
         source.fetching = fetching
         if source.complete != (have is None) or source.have != have:
@@ -179,6 +192,7 @@ class Wave:
             source.complete, source.have = False, b""
         source.joined = source.downloading = True
         source.fetching = False
+        source.port = 0
         source.progressed = now
         self._holders.place(source)
         self._line.hang_anew(source.node_id)  # who hung on it as a complete one would wait for it
@@ -202,9 +216,9 @@ class Wave:
         ]
         trusted = [s for s in rest if s.known.votes(now) < BAN_VOTES or s.seeder]
         return order(
-            [ancestor.info for ancestor in line if not ancestor.known.votes(now)]
-            + [ancestor.info for ancestor in line if ancestor.known.votes(now) or ancestor.seeder],
-            [other.info for other in trusted],
+            [each.listener for each in line if not each.known.votes(now)]
+            + [each.listener for each in line if each.known.votes(now) or each.seeder],
+            [other.listener for other in trusted],
             source.failed,
         )
 

@@ -22,6 +22,7 @@ from eagle_node.api.schema.settings import Setting, SettingChange, Settings
 from eagle_node.api.schema.status import (
     CacheStatus,
     ClusterStatus,
+    ContainerdStatus,
     Health,
     Lease,
     Member,
@@ -44,6 +45,7 @@ __all__ = [
     "Blobs",
     "CacheStatus",
     "ClusterStatus",
+    "ContainerdStatus",
     "Event",
     "Health",
     "History",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobRow:
-    """A blob in the cache or on its way there."""
+    """A blob in the cache, on its way there, or in containerd's store."""
 
     digest: str
     size: int
@@ -19,6 +19,8 @@ class BlobRow:
     """Whether it stays until it is unpinned."""
     whole: bool = True
     """False: it is on its way."""
+    source: str = "cache"
+    """Where it lies: ``cache``, or ``containerd`` when only containerd's store has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

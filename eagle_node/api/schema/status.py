@@ -133,6 +133,23 @@ class CacheStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerdStatus:
+    """containerd's content store, as far as blobs are offered from there."""
+
+    path: str
+    """containerd's root, or its content store."""
+    trouble: str
+    """Why it cannot be read, and the way out; empty when it can."""
+    blobs: int
+    """Verified ones; they take no room in the cache."""
+    bytes: int
+    waiting: int
+    """Files that are to be verified."""
+    wrong: int
+    """Files whose bytes do not have the digest of their name: never used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryTrouble:
     """A registry that cannot be asked, or not now; what it last said is served meanwhile."""
 
@@ -163,6 +180,8 @@ class Status:
     traffic: TrafficStatus
     cache: CacheStatus
     registries: RegistriesStatus = RegistriesStatus()
+    containerd: ContainerdStatus | None = None
+    """None: no blobs are offered from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

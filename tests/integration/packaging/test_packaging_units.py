@@ -28,7 +28,9 @@ def system(root: Path, *drop_ins: str) -> Path:
     return units / UNIT.name
 
 
-@pytest.mark.parametrize("drop_ins", [(), ("vip.conf",), ("limits.conf",)])
+@pytest.mark.parametrize(
+    "drop_ins", [(), ("vip.conf",), ("limits.conf",), ("containerd-content.conf",)]
+)
 async def test_systemd_reads_every_line(tmp_path: Path, drop_ins: tuple[str, ...]) -> None:
     """No key is unknown, no value wrong; drop-ins included."""
     unit = system(tmp_path, *drop_ins)

@@ -89,7 +89,7 @@ class Events:
 
 async def torrents_of(rig: Rig, data: bytes) -> list[SegmentTorrent]:
     """Take a blob into a rig's cache and offer it."""
-    return await rig.transfers.torrents_of(await ingest(rig.cache, data))
+    return [*await rig.transfers.torrents_of(await ingest(rig.cache, data))]
 
 
 def directory_for(root: Path, digest: Digest) -> Path:

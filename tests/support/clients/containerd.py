@@ -54,10 +54,11 @@ class Containerd:
             return line.split()[2]
         raise CommandFailed(f"containerd does not list {reference} after pulling it")
 
-    async def fetch(self, reference: str, *, timeout: float = 300) -> None:
+    async def fetch(self, reference: str, *, user: str = "", timeout: float = 300) -> None:
         """Pull manifest, config and layers into the content store, and unpack nothing."""
-        fetch = ["content", "fetch", "--hosts-dir", str(self._hosts), reference]
-        await self._ctr(*fetch, timeout=timeout)
+        fetch = ["content", "fetch", "--hosts-dir", str(self._hosts)]
+        fetch += ["--user", user] if user else []
+        await self._ctr(*fetch, reference, timeout=timeout)
 
     def received(self) -> int:
         """Bytes in the content store's files, those of unfinished blobs included."""
@@ -71,6 +72,14 @@ class Containerd:
             with path.open("rb") as file:
                 found.add(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
         return frozenset(found)
+
+    async def remove(self, reference: str) -> None:
+        """Remove an image, and at once all content that no other image needs."""
+        await self._ctr("images", "rm", "--sync", reference)
+
+    def file(self, digest: str) -> Path:
+        """The content store's file of a blob."""
+        return self._store / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
     async def content(self) -> frozenset[str]:
         """Digests of all blobs and manifests in the content store."""
