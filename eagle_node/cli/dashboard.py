@@ -7,11 +7,11 @@ import asyncio
 import ipaddress
 import os
 import sys
-from pathlib import Path
 
 from eagle_node.base.errors import UsageError
 from eagle_node.cli.exits import Exit
 from eagle_node.cli.node_api import api_client, api_url, token_file
+from eagle_node.cli.own_command import own_command
 from eagle_node.runtime.sockets import Address, is_loopback, listen_tcp, parse_address
 
 _DRIVER_VARIABLE = "TEXTUAL_DRIVER"
@@ -33,16 +33,6 @@ def dashboard(arguments: argparse.Namespace) -> int:
 
     asyncio.run(show())
     return Exit.OK
-
-
-def own_command() -> list[str]:
-    """How this program is started again, however it was packed."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable]
-    program = Path(sys.argv[0])
-    if program.name == "__main__.py" or not program.is_file():
-        return [sys.executable, "-m", "eagle_node"]
-    return [sys.executable, str(program.resolve())]
 
 
 def _serve(arguments: argparse.Namespace) -> int:

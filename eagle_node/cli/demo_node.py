@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
-import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 from eagle_node.api.client import ApiClient
 from eagle_node.base.errors import StartError, Unavailable
+from eagle_node.cli.own_command import own_command
 from eagle_node.config.options import ENVIRONMENT_PREFIX
 
 START_S = 30.0
@@ -71,15 +70,6 @@ async def running_node(name: str, directory: Path, *flags: str) -> AsyncIterator
         )
     finally:
         await _stop(process)
-
-
-def own_command() -> Sequence[str]:
-    """The arguments that start this program again, however it was packaged."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable]
-    if zipfile.is_zipfile(sys.argv[0]):
-        return [sys.executable, sys.argv[0]]
-    return [sys.executable, "-m", "eagle_node"]
 
 
 def _clean_environment() -> dict[str, str]:

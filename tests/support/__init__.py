@@ -9,4 +9,5 @@ process holds the other end of a pipe). All traffic stays on loopback or inside 
 - `http`: a plain client that checks digests
 - `images`: deterministic images from real files; `registry`: Debian's docker-registry
 - `node`: a real eagle-node process; `clients`: containerd, dockerd, podman and skopeo
+- `terminal`: tmux; `browser`: what a browser does with the dashboard; `collector`: takes traces
 """

@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import secrets
 import shlex
 import socket
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Sequence
 
 import aiohttp_jinja2
 import jinja2
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Middleware
+from textual_serve.app_service import AppService
 from textual_serve.server import Server
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _TOKEN_BYTES = 24
+_HEARTBEAT_S = 15.0
+"""Between signs of life of a page's socket; a browser that is gone ends its process."""
 
 
 async def serve(
@@ -49,9 +56,9 @@ async def serve(
 def build_app(command: Sequence[str], *, name: str, token: str) -> web.Application:
     """The application that serves ``command`` as ``name`` (host and port) to those with ``token``.
 
-    The page and the process behind it are textual-serve's; the guard is ours.
+    The page and what passes through its socket are textual-serve's; the guard is ours.
     """
-    server = Server(shlex.join(command), title="eagle-node", public_url=f"http://{name}")
+    server = _Pages(command, title="eagle-node", public_url=f"http://{name}")
     app = web.Application(middlewares=[_guard(name, token)])
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(server.templates_path))
     app.add_routes(
@@ -62,6 +69,69 @@ def build_app(command: Sequence[str], *, name: str, token: str) -> web.Applicati
         ]
     )
     return app
+
+
+class _Pages(Server):
+    """Starts the process behind a page without a shell, which small images do not have."""
+
+    def __init__(self, command: Sequence[str], *, title: str, public_url: str) -> None:
+        super().__init__(shlex.join(command), title=title, public_url=public_url)
+        self._argv = command
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """Run one page while its socket is open."""
+        page = web.WebSocketResponse(heartbeat=_HEARTBEAT_S)
+        await page.prepare(request)
+        process = _PageProcess(
+            self.command,
+            write_bytes=page.send_bytes,
+            write_str=page.send_str,
+            close=_closing(page),
+            download_manager=self.download_manager,
+        )
+        process.argv = self._argv
+        try:
+            await process.start(*_size(request))
+        except OSError as error:
+            log.error("no page can be started: %s", error)
+            await page.close(code=WSCloseCode.INTERNAL_ERROR, message=b"no process for the page")
+            return page
+        try:
+            await self._process_messages(page, process)
+        finally:
+            await process.stop()
+        return page
+
+
+class _PageProcess(AppService):
+    """A dashboard whose terminal is a page."""
+
+    argv: Sequence[str] = ()
+
+    async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
+        self._process = await asyncio.create_subprocess_exec(
+            *self.argv,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=self._build_environment(width=width, height=height),
+        )
+        self._stdin = self._process.stdin
+        return self._process
+
+
+def _closing(page: web.WebSocketResponse) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        await page.close()
+
+    return close
+
+
+def _size(request: web.Request) -> tuple[int, int]:
+    """Columns and rows that the page has room for; 80x24 where it tells no number."""
+    told = (request.query.get("width", ""), request.query.get("height", ""))
+    columns, rows = (int(each) if each.isdecimal() else 0 for each in told)
+    return columns or 80, rows or 24
 
 
 def _guard(name: str, token: str) -> Middleware:
