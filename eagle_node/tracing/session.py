@@ -29,7 +29,7 @@ async def open_tracing(endpoint: str, about: Mapping[str, str]) -> AsyncIterator
     except ImportError as error:
         raise UsageError(
             "traces need OpenTelemetry, which is not installed here: pip install "
-            "'eagle-node[otel]' (the packaged executables come without), or leave out "
+            "'eagle-node[otel]' (the packaged executables hold it), or leave out "
             f"--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT); {error}"
         ) from error
     try:

@@ -1,7 +1,7 @@
 """The pins of a running node, out of the lock that holds those of its developers too.
 
 pip-compile notes below each pin who asked for it (``# via``), so the file is a graph; a node needs
-what can be reached from the project's own dependencies.
+what can be reached from the project's own dependencies and `BUNDLED_EXTRAS`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+BUNDLED_EXTRAS = ("otel",)
+"""Extras of the project that every artefact holds: what is packed takes no further packages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +46,16 @@ def parse_lock(text: str) -> dict[str, Pin]:
 
 
 def runtime_pins(root: Path) -> list[Pin]:
-    """What a running node needs, sorted by name."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    wanted = [_project_name(each) for each in project["dependencies"]]
+    """What the artefacts hold beside the project, sorted by name."""
+    wanted = map(_project_name, bundled_requirements(root))
     return reachable(parse_lock((root / "requirements.lock").read_text()), wanted)
+
+
+def bundled_requirements(root: Path) -> list[str]:
+    """What ``pyproject.toml`` asks for, `BUNDLED_EXTRAS` included."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = (project["optional-dependencies"][extra] for extra in BUNDLED_EXTRAS)
+    return [each for group in (project["dependencies"], *extras) for each in group]
 
 
 def reachable(pins: Mapping[str, Pin], wanted: Iterable[str]) -> list[Pin]:

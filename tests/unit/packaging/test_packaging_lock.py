@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
-from eagle_packaging.lock import Pin, normalized, parse_lock, reachable, runtime_pins
+from eagle_packaging.lock import (
+    Pin,
+    bundled_requirements,
+    normalized,
+    parse_lock,
+    reachable,
+    runtime_pins,
+)
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[3]
@@ -72,8 +78,7 @@ def test_requirements_carry_every_hash() -> None:
 
 def test_the_pins_are_what_the_installed_packages_ask_for() -> None:
     """The graph in the lock agrees with the packages' own metadata."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [Requirement(text) for text in project["dependencies"]]
+    wanted = [Requirement(text) for text in bundled_requirements(ROOT)]
     seen: set[tuple[str, str]] = set()
     while wanted:
         requirement = wanted.pop()
