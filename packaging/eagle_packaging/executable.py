@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -35,9 +36,26 @@ def build_executable(place: Place, wheel: Path) -> tuple[Path, Path]:
         ],
         epoch=place.epoch,
     )
+    warnings = (work / NAME / f"warn-{NAME}.txt").read_text()
+    if missing := excluded_but_needed(warnings):
+        raise BuildError(f"eagle-node.spec excludes what is imported: {'; '.join(missing)}")
     target = place.dist / NAME
     shutil.copy2(out / NAME, target)
     return target, out / "tree"
+
+
+def excluded_but_needed(warnings: str) -> list[str]:
+    """Modules that the specification excludes and others cannot be imported without, with those.
+
+    ``warnings`` is PyInstaller's list of missing modules.
+    """
+    lines = re.findall(r"^excluded module named (\S+) - imported by (.+)$", warnings, re.MULTILINE)
+    return [
+        f"{name} by {importer}"
+        for name, importers in lines
+        for importer in re.findall(r"(\S+) \(top-level\)", importers)
+        if not name.startswith("_")  # the interpreter's own, always there
+    ]
 
 
 def _site(place: Place, wheels: list[Path]) -> Path:
