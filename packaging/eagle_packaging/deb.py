@@ -125,6 +125,7 @@ def _settle(root: Path, epoch: int) -> None:
 def _write_control(place: Place, root: Path, glibc: str) -> None:
     control = root / "DEBIAN"
     control.mkdir()
+    control.chmod(0o755)
     files = [path for _, path in tree(root) if not path.is_symlink()]
     size = sum(-(-path.stat().st_size // 1024) for path in files)
     (control / "control").write_text(

@@ -77,7 +77,7 @@ def program_files(program: Path, root: Path) -> dict[str, Path | bytes | str]:
 
 
 def layout(place: Place, layers: list[bytes]) -> bytes:
-    """An OCI layout with one image, as a tar archive."""
+    """An OCI layout with one image, as a tar archive, which ``docker load`` takes as well."""
     blobs: dict[str, bytes] = {}
 
     def add(media_type: str, content: bytes, **more: Any) -> dict[str, Any]:
@@ -93,16 +93,26 @@ def layout(place: Place, layers: list[bytes]) -> bytes:
     packed = [add(LAYER, gzipped(layer)) for layer in layers]
     platform = {"architecture": place.debian_arch, "os": "linux"}
     config = add(CONFIG, _json(_config(place, layers, platform)))
+    name = f"eagle-node:{place.version}"
     manifest = add(
         MANIFEST,
         _json({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": packed}),
         platform=platform,
-        annotations={"org.opencontainers.image.ref.name": place.version},
+        annotations={
+            "org.opencontainers.image.ref.name": name,
+            "io.containerd.image.name": f"docker.io/library/{name}",
+        },
     )
+    legacy = {
+        "Config": _blob_path(config),
+        "RepoTags": [name],
+        "Layers": [_blob_path(layer) for layer in packed],
+    }
     files = {
         **blobs,
         "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
         "index.json": _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": [manifest]}),
+        "manifest.json": _json([legacy]),
     }
     return write_tar(files.items(), epoch=place.epoch)
 
@@ -139,5 +149,9 @@ def _config(place: Place, layers: list[bytes], platform: dict[str, str]) -> dict
     }
 
 
-def _json(document: dict[str, Any]) -> bytes:
+def _blob_path(descriptor: dict[str, Any]) -> str:
+    return f"blobs/{descriptor['digest'].replace(':', '/')}"
+
+
+def _json(document: object) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
