@@ -78,7 +78,7 @@ test-tools:
 PACK := build/packaging-venv
 PACK_STAMP := $(PACK)/stamp
 ARTEFACTS := wheel pex pyz executable deb image sbom
-PROVEN := wheel pex pyz executable deb image hosts
+PROVEN := wheel pex pyz executable deb image engines hosts
 ARCH ?= $(shell uname -m)
 DIST ?= dist
 EAGLE_PACKAGING = PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging --arch $(ARCH) --dist $(DIST)
@@ -97,13 +97,18 @@ package-test: $(STAMP) test-tools ## a real image through each artefact in dist/
 	@.ci/apt-install $(shell sed 's/\#.*//' packaging/apt/package.txt)
 	$(AS_ROOT) $(BIN)/python -m tests.artefacts --dist $(DIST) $(PROVEN)
 
+.PHONY: package-bench
+package-bench: $(STAMP) test-tools ## size, start-up time and memory of each artefact in dist/ (root)
+	@.ci/apt-install $(shell sed 's/\#.*//' packaging/apt/package.txt)
+	$(AS_ROOT) $(BIN)/python -m tests.bench.artefacts --dist $(DIST)
+
 .PHONY: package-check
 package-check: $(PACK_STAMP) ## the Kubernetes example against the schemas of several releases
 	PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging.manifests examples/kubernetes/*.yaml
 
 .PHONY: package-twice
-package-twice: $(PACK_STAMP) ## build all artefacts twice, in different places, and compare them
-	PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging.twice $(ARTEFACTS)
+package-twice: $(PACK_STAMP) ## all artefacts into dist/ and once more elsewhere, bytes compared
+	PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging.twice --dist $(DIST) $(ARTEFACTS)
 
 .PHONY: package-lock
 package-lock: $(STAMP) ## packaging/requirements.txt anew, for packaging/requirements.in

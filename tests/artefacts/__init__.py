@@ -6,6 +6,9 @@ environment, and where an artefact brings its own Python, a file system without 
 
     starts     how each artefact is started in its bare environment
     journey    two nodes of it, a registry, a bucket, a client: what must come out
+    service    the Debian package's unit: ready, shut in, with and without the virtual address
+    engines    the image by docker-compose and by podman
     hosts      the installer over ssh, on three hosts
-    measure    time to readiness and memory at rest
+    confined   what the unit allows, without systemd
+    ways       all of them, by the artefact's name
 """

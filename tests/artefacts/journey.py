@@ -1,7 +1,8 @@
 """The same journey for every artefact: it uses each native library that has to be in it.
 
 libtorrent over TLS carries the layers, gRPC their metainfo, obstore writes them to a bucket,
-cryptography makes the certificates, aiohttp serves the client, SQLite keeps the index.
+cryptography makes the certificates, aiohttp serves the client, SQLite keeps the index,
+OpenTelemetry's exporter sends traces, Textual draws the dashboard in a terminal and a browser.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
+from tests.support.browser import admitted, page_shows, served
 from tests.support.clients import Route
 from tests.support.clients.skopeo import skopeo
+from tests.support.collector import collector
 from tests.support.images import Image, files_image, push
 from tests.support.node import ANY_PORT, Node, eagle_node
 from tests.support.process import CommandFailed, run
 from tests.support.registry import Registry, docker_registry
+from tests.support.terminal import terminal
 
 LAYERS = (4 << 20, 1 << 20, 64 << 10)
 NAME = "registry.example"
@@ -47,17 +51,23 @@ async def travel(program: Sequence[str], version: str, directory: Path, *, user:
         os.chown(path, user, user)
     await _schemes_are_known(program, directory / "one" / "other")
     with _bucket() as storage:
-        async with docker_registry(directory / "registry") as registry:
+        async with docker_registry(directory / "registry") as registry, collector() as traces:
             await push(image, registry, "library/app")
             flags = ("--registry", f"{NAME}={registry.url}", "--cluster-key-file", str(key))
             first = ("--role", "proxy,peer,seeder,tracker", "--storage", storage)
             async with (
                 eagle_node(directory / "one", *flags, *first, program=program) as one,
-                eagle_node(directory / "two", *flags, *one.pins, program=program) as two,
+                eagle_node(
+                    directory / "two",
+                    *[*flags, *one.pins, "--otlp-endpoint", traces.url],
+                    program=program,
+                ) as two,
             ):
                 await _pull(two, image, directory / "client")
                 await _came_through_the_swarm(two, image, registry)
+                await traces.wait("client request", node=await _node_id(two))
                 await _status_says_so(program, two)
+                await _dashboard_shows_it(program, two, directory)
                 assert await one.terminate() == 0, one.process.log_tail()
         _is_in(storage, image)
     await run([*program, "demo", "--nodes", "2", "--size", "2M"], timeout=180)
@@ -79,8 +89,23 @@ async def _came_through_the_swarm(node: Node, image: Image, registry: Registry) 
 
 async def _status_says_so(program: Sequence[str], node: Node) -> None:
     told = (await run([*program, "status", "--api", node.api_url], timeout=60)).stdout
-    status = await node.status()
-    assert str(status["node"]["id"])[:8] in told, told
+    assert (await _node_id(node))[:8] in told, told
+
+
+async def _dashboard_shows_it(program: Sequence[str], node: Node, directory: Path) -> None:
+    """In a terminal, and in a browser, where each page is a process that the program starts."""
+    dashboard = [*program, "tui", "--api", node.api_url]
+    async with terminal(directory, dashboard) as screen:
+        await screen.shows("● live", "last pull")
+        await screen.type("q")
+        await screen.shows("[0]")
+    web = [*dashboard, "--web", "127.0.0.1:0"]
+    async with served(web, log=directory / "web.log") as address, admitted(*address) as (page, _):
+        await page_shows(page, address[0], "last pull")
+
+
+async def _node_id(node: Node) -> str:
+    return str((await node.status())["node"]["id"])
 
 
 async def _schemes_are_known(program: Sequence[str], data: Path) -> None:
@@ -120,6 +145,11 @@ def _is_in(storage: str, image: Image) -> None:
         assert blob.digest.removeprefix("sha256:") in listed, f"{blob.digest} is not in the bucket"
 
 
-def credentials() -> dict[str, str]:
-    """Variables that the node needs for the bucket."""
-    return {"AWS_ACCESS_KEY_ID": "eagle", "AWS_SECRET_ACCESS_KEY": "secret"}
+def variables() -> dict[str, str]:
+    """What the program needs in its environment: the bucket's keys, traces without much delay."""
+    return {
+        "AWS_ACCESS_KEY_ID": "eagle",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "TERM": "xterm-256color",
+    }

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tests.artefacts.journey import credentials
+from tests.artefacts.journey import variables
 from tests.support.process import run
 
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -33,13 +33,9 @@ CHROOT = "/usr/sbin/chroot"
 
 PURGED = ("usr/lib/eagle-node", "usr/bin/eagle-node", "etc/eagle-node", "var/lib/eagle-node")
 
-NO_NEW_CODE = """\
-import ctypes, os, sys
-if ctypes.CDLL(None, use_errno=True).prctl(65, 1, 0, 0, 0):
-    sys.exit(f"PR_SET_MDWE: {os.strerror(ctypes.get_errno())}")
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
-"""Runs a command under PR_SET_MDWE (prctl(2), Linux 6.3): what MemoryDenyWriteExecute asks for."""
+CONFINED = [sys.executable, "-I", "-S", str(Path(__file__).with_name("confined.py"))]
+
+UNIT = "lib/systemd/system/eagle-node.service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +54,10 @@ class Dist:
 
 
 def bare(home: Path, *more: str) -> list[str]:
-    """``env`` with nothing but a home that is empty, the system's path, and the bucket's keys."""
+    """``env`` with an empty home, the system's path, and what the journey needs; nothing else."""
     home.mkdir(parents=True, exist_ok=True)
-    variables = {"HOME": str(home), "PATH": "/usr/bin:/bin", **credentials()}
-    return ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), *more]
+    needed = {"HOME": str(home), "PATH": "/usr/bin:/bin", **variables()}
+    return ["env", "-i", *(f"{name}={value}" for name, value in needed.items()), *more]
 
 
 def pythons() -> Iterator[tuple[str, str]]:
@@ -86,12 +82,13 @@ async def portable(file: Path, python: str, directory: Path) -> AsyncIterator[Se
 async def installed_wheel(
     dist: Dist, version: str, python: str, directory: Path
 ) -> AsyncIterator[Sequence[str]]:
-    """The wheel in a virtual environment, with what the lock names and no index to ask."""
+    """The wheel and its extra in a virtual environment, with the lock's wheels and no index."""
     venv = directory / "venv"
     await run([*bare(directory / "home"), python, "-m", "venv", str(venv)], timeout=120)
     wheels = dist.work / "wheels" / f"{version}-{os.uname().machine}"
     install = ["-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(wheels)]
-    command = [str(venv / "bin" / "python"), *install, str(dist.file("eagle_node-*.whl"))]
+    wheel = f"{dist.file('eagle_node-*.whl')}[otel]"
+    command = [str(venv / "bin" / "python"), *install, wheel]
     await run([*bare(directory / "home"), *command], timeout=300)
     yield [*bare(directory / "home"), str(venv / "bin" / "eagle-node")]
 
@@ -125,7 +122,8 @@ async def image(dist: Dist, directory: Path) -> AsyncIterator[Sequence[str]]:
 async def package(dist: Dist, directory: Path) -> AsyncIterator[Sequence[str]]:
     """The Debian package, installed by dpkg into a fresh minimal system, and purged at the end.
 
-    The program runs as the package's user, and may not make memory executable, as its unit says.
+    The program runs as the package's user, as its unit says: without capabilities, with the unit's
+    filters of system calls, and with a view of the files in which it can write but few.
     """
     root = directory / "root"
     await run(["cp", "-a", str(await debian(dist.work)), str(root)], timeout=300)
@@ -134,14 +132,37 @@ async def package(dist: Dist, directory: Path) -> AsyncIterator[Sequence[str]]:
     inside = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", CHROOT, str(root)]
     with mounted(root, directory):
         await run([*inside, "dpkg", "--install", f"/tmp/{deb.name}"], timeout=300)
-        user = (await run([*inside, "id", "-u", "eagle-node"])).stdout.strip()
-        assert os.stat(root / "var/lib/eagle-node").st_uid == int(user)
-        enter = [CHROOT, f"--userspec={user}:{user}", str(root), "/usr/bin/eagle-node"]
-        yield [*bare(directory / "home"), sys.executable, "-c", NO_NEW_CODE, *enter]
-        await run([*inside, "dpkg", "--purge", "eagle-node"], timeout=300)
-        left = [path for path in PURGED if (root / path).exists()]
-        assert not left, f"a purge leaves {left}"
-        assert "eagle-node" not in (root / "etc/passwd").read_text()
+        yield [*bare(directory / "home"), *confined(root, directory), "/usr/bin/eagle-node"]
+        await _remove(root, inside, f"/tmp/{deb.name}")
+
+
+async def _remove(root: Path, inside: Sequence[str], deb: str) -> None:
+    """Install over what is there, remove, purge: what is the host's own goes last."""
+    config, data = root / "etc/eagle-node/config.toml", root / "var/lib/eagle-node"
+    edited = config.read_text() + "\nzone = 'edited'\n"
+    config.write_text(edited)
+    await run([*inside, "dpkg", "--install", deb], timeout=300)
+    await run([*inside, "dpkg", "--remove", "eagle-node"], timeout=300)
+    assert config.read_text() == edited, "a new package overwrites the configuration"
+    assert data.exists(), "a removal takes the cache"
+    assert not (root / "usr/bin/eagle-node").is_symlink()
+    await run([*inside, "dpkg", "--purge", "eagle-node"], timeout=300)
+    left = [path for path in PURGED if (root / path).exists()]
+    assert not left, f"a purge leaves {left}"
+    assert "eagle-node" not in (root / "etc/passwd").read_text()
+
+
+def confined(root: Path, state: Path, *drop_ins: Path) -> list[str]:
+    """Words before those of a program in ``root``, so that it runs as the unit says."""
+    owner = os.stat(root / "var/lib/eagle-node")
+    known = (root / "etc/passwd").read_text()
+    assert f"\neagle-node:x:{owner.st_uid}:{owner.st_gid}:" in known, known
+    return [
+        *CONFINED,
+        *(word for unit in (root / UNIT, *drop_ins) for word in ("--unit", str(unit))),
+        *["--root", str(root), "--state", str(state)],
+        *["--user", f"{owner.st_uid}:{owner.st_gid}", "--"],
+    ]
 
 
 async def debian(work: Path) -> Path:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from tests.support import http
 from tests.support.clients.route import OFFLINE, Route, short_directory
-from tests.support.process import CommandFailed, running
+from tests.support.process import CommandFailed, run, running
 
 DOCKER_HUB = "docker.io"
 
@@ -23,6 +23,11 @@ class Dockerd:
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
+
+    @property
+    def url(self) -> str:
+        """What ``DOCKER_HOST`` takes."""
+        return f"unix://{self._socket}"
 
     async def is_up(self) -> bool:
         """Whether it answers."""
@@ -96,6 +101,14 @@ async def dockerd(
             grace=20.0,
         ):
             yield client
+        for place in _mounts_below(sockets):  # of containers on the host's network
+            await run(["umount", place])
+
+
+def _mounts_below(directory: Path) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    places = [line.split()[4] for line in lines]
+    return [place for place in places if Path(place).is_relative_to(directory)]
 
 
 def _auth(user: str) -> str:
