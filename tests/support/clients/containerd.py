@@ -81,6 +81,16 @@ class Containerd:
         """The content store's file of a blob."""
         return self._store / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
+    def configure(self, name: str, text: str) -> None:
+        """Write ``hosts.toml`` of the hosts directory's directory ``name``; it is read at once."""
+        file = self._hosts / name / "hosts.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    async def labels(self) -> str:
+        """All content with its labels, as ``ctr content ls`` prints them."""
+        return await self._ctr("content", "ls")
+
     async def content(self) -> frozenset[str]:
         """Digests of all blobs and manifests in the content store."""
         return frozenset((await self._ctr("content", "ls", "--quiet")).split())
