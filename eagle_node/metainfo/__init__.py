@@ -5,6 +5,7 @@
 ``messages``        frozen dataclasses and their codec; no IO
 ``errors``          the error family as gRPC status, message and trailer, and back; no IO
 ``service``         puts a handler behind a gRPC server
+``hash_messages``   what bytes of a segment hash to
 ``registry_messages``, ``registry_service``  the same for questions to registries
 ``file_messages``, ``file_service``          the same for questions about files of web servers
 ``client``          asks one seeder, or one of several

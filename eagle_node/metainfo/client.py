@@ -18,6 +18,7 @@ from eagle_node.metainfo.file_messages import (
     decode_look_reply,
     encode_look_request,
 )
+from eagle_node.metainfo.hash_messages import HASHES, HashesReply, decode_hashes_reply
 from eagle_node.metainfo.messages import (
     FETCH,
     GET_METAINFO,
@@ -165,6 +166,15 @@ class MetaInfoClient:
             ) from None
         finally:
             call.cancel()
+
+    async def hashes_from(self, address: Address, request: ReadRequest) -> HashesReply:
+        """What the bytes hash to; `Unavailable` also from a seeder that does not hold them."""
+        channel = await self._connected(address)
+        with _translated(address):
+            raw = await channel.unary_unary(HASHES)(
+                encode_read_request(request), timeout=_TELL_S, metadata=_metadata()
+            )
+            return decode_hashes_reply(raw)
 
     async def read_from(
         self, address: Address, request: ReadRequest, *, silence_s: float

@@ -24,6 +24,7 @@ MessageName = Literal[
     "PrefetchReply",
     "ReadRequest",
     "ReadReply",
+    "HashesReply",
     "ManifestRequest",
     "ManifestReply",
     "CheckRequest",
@@ -83,6 +84,7 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
         "uint64 stop",
     ),
     "ReadReply": ("bytes data",),
+    "HashesReply": ("bytes hashes", "bytes info_hash", "string node_id"),
     "ManifestRequest": (
         "string registry",
         "string repository",
@@ -131,6 +133,7 @@ _METHODS: dict[str, tuple[tuple[str, MessageName, MessageName, bool], ...]] = {
         ("Fetch", "FetchRequest", "FetchReply", True),
         ("Prefetch", "PrefetchRequest", "PrefetchReply", False),
         ("Read", "ReadRequest", "ReadReply", True),
+        ("Hashes", "ReadRequest", "HashesReply", False),
     ),
     "Registry": (
         ("Manifest", "ManifestRequest", "ManifestReply", False),

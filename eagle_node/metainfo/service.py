@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from eagle_node.base.errors import EagleError
 from eagle_node.metainfo.errors import TRAILER, RpcStatus, encode_error
+from eagle_node.metainfo.hash_messages import HASHES, HashesReply, encode_hashes_reply
 from eagle_node.metainfo.messages import (
     FETCH,
     GET_METAINFO,
@@ -63,6 +64,10 @@ class MetaInfoHandler(Protocol):
         """The bytes asked for, in order; cancelled when the client goes away."""
         ...
 
+    async def hashes(self, request: ReadRequest) -> HashesReply:
+        """What the bytes asked for hash to; `Unavailable` when they are not here."""
+        ...
+
 
 def add_metainfo_service(
     server: grpc.aio.Server, handler: MetaInfoHandler, tracer: Tracer | None = None
@@ -76,6 +81,7 @@ def add_metainfo_service(
         FETCH: grpc.unary_stream_rpc_method_handler(calls.fetch),
         PREFETCH: grpc.unary_unary_rpc_method_handler(calls.prefetch),
         READ: grpc.unary_stream_rpc_method_handler(calls.read),
+        HASHES: grpc.unary_unary_rpc_method_handler(calls.hashes),
     }
     for path, method in methods.items():
         service, name = path.strip("/").split("/")
@@ -112,6 +118,17 @@ class _Calls:
         except ValueError as error:
             await abort(context, malformed(error))
         return encode_prefetch_reply()
+
+    async def hashes(self, raw: bytes, context: Any) -> bytes:
+        try:
+            request = decode_read_request(raw)
+            with call_span(self._tracer, HASHES, context):
+                note({"eagle.request_id": request.request_id, "eagle.node": request.node_id})
+                return encode_hashes_reply(await self._handler.hashes(request))
+        except EagleError as error:
+            await abort(context, encode_error(error))
+        except ValueError as error:
+            await abort(context, malformed(error))
 
     async def fetch(self, raw: bytes, context: Any) -> None:
         await self._stream(

@@ -29,6 +29,7 @@ from eagle_node.node.status import NodeStatus
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.peer.download import Means
+from eagle_node.peer.holders import Acquaintance
 from eagle_node.peer.looks import Looks
 from eagle_node.peer.service import OriginSources, Peer
 from eagle_node.proxy.ahead import FetchAhead
@@ -55,6 +56,7 @@ from eagle_node.seeder.desk import DeskService, RegistryDesk
 from eagle_node.seeder.looks import FileLookService
 from eagle_node.seeder.origins import Origins
 from eagle_node.seeder.service import SeederService
+from eagle_node.swarm.blocks import BlockClient
 from eagle_node.swarm.transfers import Source
 from eagle_node.tracing.session import open_tracing
 from eagle_node.tracker.client import TrackerClient
@@ -224,6 +226,8 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
         report=parts.report_soon,
         upload=parts.governor.upload,
         swarm_port=parts.swarm.port,
+        node_id=parts.node_id,
+        metrics=parts.metrics,
     )
     address = parts.config.seeder.metainfo_listen
     listen_tcp(address, flag="--metainfo-port").close()
@@ -282,6 +286,8 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         tracker=tracker,
         trackers=parts.announce_urls,
         announces=await enter(AnnounceEndpoint(parts.swarm.host)),
+        blocks=await enter(BlockClient(identity.ssl_context(server=False) if identity else None)),
+        acquaintance=Acquaintance(),
         config=parts.config.swarm,
         metrics=parts.metrics,
         discretion=parts.discretion,

@@ -3,7 +3,8 @@
 ``events``     what happens to a download, and what it wants done
 ``machine``    the life cycle of a download: events and time in, effects out; no IO
 ``download``   performs the effects: metainfo stream, torrents, plan, fallback to the origin
-``parts``      parts of segments, where readers want no more, from the seeders
+``parts``      parts of segments, where readers want no more
+``holders``    brings them from nodes that hold the segment, verified, rather than from the seeders
 ``beside``     blobs for which there is no room, passed on from the seeders
 ``announce``   the loopback endpoint that tells libtorrent whom the plan names
 ``advertise``  tells the trackers what this node holds, in batches

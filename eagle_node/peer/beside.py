@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from eagle_node.base.errors import Unavailable
 from eagle_node.base.ranges import ByteRange
 from eagle_node.metainfo.messages import ReadRequest
+from eagle_node.peer.discretion import Reader
 from eagle_node.peer.download import Means
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.context import request_id
@@ -28,7 +29,7 @@ class Beside:
 
     means: Means
     blob: BlobRef
-    authorization: str | None
+    reader: Reader
     seeders: Sequence[Address]
     size: int
     """Bytes of the blob."""
@@ -58,7 +59,7 @@ class Beside:
             registry=self.blob.repository.registry,
             repository=self.blob.repository.name,
             digest=self.blob.digest,
-            authorization=self.authorization or "",
+            authorization=self.means.discretion.shown(self.reader, seeder),
             node_id=self.means.node().node_id,
             request_id=request_id.get(),
             path=self.blob.served_at,

@@ -26,6 +26,7 @@ from eagle_node.metrics.instruments import Metrics
 from eagle_node.peer import events as m
 from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.peer.discretion import ANY_READER, Discretion
+from eagle_node.peer.holders import Acquaintance, HolderSource
 from eagle_node.peer.machine import Download
 from eagle_node.peer.parts import PartSource
 from eagle_node.registry.names import BlobRef
@@ -36,6 +37,7 @@ from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.runtime.tracing import peer_attributes, span
+from eagle_node.swarm.blocks import BlockClient
 from eagle_node.swarm.events import (
     PeerLost,
     PieceRejected,
@@ -83,6 +85,8 @@ class Means:
     trackers: Callable[[], Sequence[str]]
     """Announce URLs of the cluster's trackers, further tiers."""
     announces: AnnounceEndpoint
+    blocks: BlockClient
+    acquaintance: Acquaintance
     config: SwarmConfig
     metrics: Metrics
     discretion: Discretion
@@ -122,6 +126,19 @@ class SwarmFill:
             silence_s=_SEEDER_PATIENCE * means.config.stall_s,
             download=means.download,
             metrics=means.metrics,
+            holders=HolderSource(
+                metainfo=means.metainfo,
+                tracker=means.tracker,
+                blocks=means.blocks,
+                acquaintance=means.acquaintance,
+                seeders=seeders,
+                blob=blob,
+                node=means.node,
+                silence_s=means.config.stall_s,
+                download=means.download,
+                metrics=means.metrics,
+                clock=means.clock,
+            ),
         )
         self._torrents: dict[int, SegmentTorrent] = {}
         self._prepared: set[int] = set()

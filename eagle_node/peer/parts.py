@@ -1,4 +1,7 @@
-"""Parts of segments from the seeders: where so little is wanted, a torrent would move far more."""
+"""Parts of segments, where so little is wanted that a torrent would move far more.
+
+They come from nodes that hold the segment (`holders`), else from the seeders.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from eagle_node.blobs.parts import PartWriter
 from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.messages import ReadRequest
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.peer.holders import HolderSource
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import request_id
@@ -41,6 +45,7 @@ class PartSource:
     """Seconds without a byte after which the next seeder is asked."""
     download: ByteBudget
     metrics: Metrics
+    holders: HolderSource
 
     async def bring(self, transfer: Transfer) -> None:
         """Bring the parts that are missing, until none is wanted; raises the last seeder's error.
@@ -61,6 +66,14 @@ class PartSource:
     async def _bring(self, transfer: Transfer, run: ByteRange) -> None:
         failure = Unavailable("no seeder is known")
         with transfer.part(run) as writer:
+            if await self.holders.bring(
+                writer,
+                transfer.arrival.layout.at(run.start),
+                run,
+                lambda seeder: self._request(seeder, run.start, run.stop),
+            ):
+                await transfer.part_written(run)
+                return
             for seeder in self.seeders:
                 try:
                     await self._read(seeder, writer, run)
@@ -75,8 +88,8 @@ class PartSource:
                 raise failure
         await transfer.part_written(run)
 
-    async def _read(self, seeder: Address, writer: PartWriter, run: ByteRange) -> None:
-        request = ReadRequest(
+    def _request(self, seeder: Address, start: int, stop: int) -> ReadRequest:
+        return ReadRequest(
             registry=self.blob.repository.registry,
             repository=self.blob.repository.name,
             digest=self.blob.digest,
@@ -84,9 +97,12 @@ class PartSource:
             node_id=self.node_id,
             request_id=request_id.get(),
             path=self.blob.served_at,
-            start=writer.offset,
-            stop=run.stop,
+            start=start,
+            stop=stop,
         )
+
+    async def _read(self, seeder: Address, writer: PartWriter, run: ByteRange) -> None:
+        request = self._request(seeder, writer.offset, run.stop)
         about = {**self.blob.attributes, **peer_attributes(seeder)}
         chunks = self.metainfo.read_from(seeder, request, silence_s=self.silence_s)
         with span("seeder read", "client", about):

@@ -89,14 +89,23 @@ class Peer:
 
     async def beside(self, blob: BlobRef, authorization: str | None) -> Beside | None:
         """A way past the cache, from other nodes' seeders; None when there is none."""
+        authorization = await self._access.reader(blob, authorization)
         grant = await self._access.check(blob, authorization)
-        others = [each for each in self._order(blob) if not self._is_self(each)]
-        if self._means is None or not others or not grant.size:
+        if self._means is None or not grant.size:
+            return None
+        discretion = self._means.discretion
+        reader = await discretion.reader(blob.repository.registry, authorization)
+        others = [
+            each
+            for each in self._order(blob)
+            if not self._is_self(each) and not discretion.withholds(reader, each)
+        ]
+        if not others:
             return None
         return Beside(
             means=self._means,
             blob=blob,
-            authorization=authorization,
+            reader=reader,
             seeders=others[:_MOST_BESIDE],
             size=grant.size,
         )

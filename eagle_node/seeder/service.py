@@ -13,10 +13,13 @@ from yarl import URL
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Denied, Unavailable
+from eagle_node.base.ids import NodeId
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.cache import Cache
+from eagle_node.blobs.demand import BLOCK
 from eagle_node.blobs.reader import BlobReader, FileSlice
-from eagle_node.blobs.segments import LAYOUT_VERSION
+from eagle_node.blobs.segments import LAYOUT_VERSION, Segment, layout_of
+from eagle_node.metainfo.hash_messages import HashesReply
 from eagle_node.metainfo.messages import (
     BeatEvent,
     FetchReply,
@@ -27,6 +30,7 @@ from eagle_node.metainfo.messages import (
     ReadRequest,
     SegmentEvent,
 )
+from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.access import Access
 from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.names import (
@@ -43,6 +47,7 @@ from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.interest import interest
 from eagle_node.seeder.rights import remember_once_opened
+from eagle_node.swarm.blocks import BlockHashes
 from eagle_node.swarm.torrents import SegmentTorrent
 from eagle_node.swarm.transfers import INLINE_LIMIT, Source, Transfer, Transfers
 
@@ -73,6 +78,8 @@ class SeederService:
         report: Callable[[], Awaitable[None]],
         upload: ByteBudget,
         swarm_port: int,
+        node_id: NodeId,
+        metrics: Metrics,
     ) -> None:
         self._cache = cache
         self._transfers = transfers
@@ -84,6 +91,8 @@ class SeederService:
         self._report = report
         self._upload = upload
         self._swarm_port = swarm_port
+        self._node_id = node_id
+        self._metrics = metrics
 
     async def get_metainfo(self, url: str) -> bytes:
         """The torrent of a whole blob, given its URL at the registry, once it is whole here."""
@@ -140,9 +149,56 @@ class SeederService:
                 async for part in slices:
                     async for chunk in _chunks(part):
                         await self._upload.take(len(chunk))
+                        self._metrics.peer_upload_bytes.inc(len(chunk))
                         yield chunk
         finally:
             reader.close()
+
+    async def hashes(self, request: ReadRequest) -> HashesReply:
+        """What bytes of a segment that is here hash to, for who gets them from other nodes."""
+        request_id.set(request.request_id)
+        blob = _blob_of(request)
+        if not self._known(blob.digest):
+            raise Unavailable(f"{blob.digest} is not here")
+        await self._access.check(blob, request.authorization or ANYBODY)
+        segment, torrent = await self._segment_of(blob.digest, request)
+        reader = self._cache.open(blob.digest)
+        if reader is None:
+            raise Unavailable(f"{blob.digest} was evicted meanwhile")
+        first = segment.start + (request.start - segment.start) // BLOCK * BLOCK
+        last = segment.start - (segment.start - request.stop) // BLOCK * BLOCK
+        hashes = BlockHashes()
+        try:
+            run = ByteRange(first, min(last, segment.stop))
+            async with aclosing(reader.slices(run)) as slices:
+                async for part in slices:
+                    async for chunk in _chunks(part):
+                        hashes.add(chunk)
+        finally:
+            reader.close()
+        return HashesReply(
+            hashes=hashes.finish(), info_hash=torrent.info_hash, node_id=self._node_id
+        )
+
+    async def _segment_of(
+        self, digest: Digest, request: ReadRequest
+    ) -> tuple[Segment, SegmentTorrent]:
+        """The segment that holds what was asked for, all of it, and its torrent."""
+        transfer, torrents = self._transfers.get(digest), {}
+        if digest in self._cache:
+            torrents = dict(enumerate(await self._transfers.torrents_of(digest)))
+            size = self._cache.size(digest)
+        elif transfer is not None and transfer.begun:
+            torrents, size = transfer.torrents, transfer.arrival.layout.size
+        else:
+            raise Unavailable(f"{digest} is not here")
+        if not 0 <= request.start < request.stop <= size:
+            raise BadName(f"{digest} has no bytes {request.start} to {request.stop}")
+        segment = layout_of(size).at(request.start)
+        torrent = torrents.get(segment.index)
+        if torrent is None or request.stop > segment.stop:
+            raise Unavailable(f"bytes {request.start} to {request.stop} of {digest} are not here")
+        return segment, torrent
 
     async def _reader(self, blob: BlobRef, authorization: str | None) -> BlobReader:
         """A reader for a client who may read ``blob``; raises the origin's refusal."""
@@ -212,6 +268,7 @@ class SeederService:
             if reader.size <= INLINE_LIMIT:
                 data = await reader.read()
                 await self._upload.take(len(data))
+                self._metrics.peer_upload_bytes.inc(len(data))
                 yield InlineEvent(data=data)
                 return
             torrents = await self._transfers.torrents_of(digest)

@@ -5,6 +5,7 @@
 ``events``    what happens in the swarm, as facts
 ``session``   torrents in, events out; woken by the alert file descriptor, never polling
 ``transfers`` blobs on their way, and what is seeded
+``blocks``    single blocks of segments from other nodes, ``peer_wire`` the messages for it (no IO)
 ``parts``     keeps parts of segments coming
 ``lender``    what offers whole blobs out of files of others, at a port of its own
 ``governor``  one bandwidth limit over the swarm and everything else that the node transfers

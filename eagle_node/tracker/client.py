@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlencode
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Unavailable
@@ -29,10 +30,12 @@ from eagle_node.tracker.fields import Malformed
 from eagle_node.tracker.schema import (
     HOLD_S,
     Advert,
+    Holder,
     NodeInfo,
     Plan,
     PlanRequest,
     parse_advert_reply,
+    parse_holders,
     parse_plan,
     render_advert,
     render_plan_request,
@@ -140,6 +143,17 @@ class TrackerClient:
     def with_errands(self) -> list[str]:
         """Trackers that said, in answer to the latest advert, that something waits for us."""
         return [url for url in self._urls() if self._standing(url).errands]
+
+    async def holders(self, digest: Digest, node: NodeInfo) -> tuple[Holder, ...]:
+        """Who has a blob or segments of it, those nearest to ``node`` first; `Unavailable`."""
+        errors = []
+        query = urlencode({"group": node.group, "near": node.node_id})
+        for url in self.order(digest):
+            try:
+                return parse_holders(await self._call(url, f"/v1/holders/{digest}?{query}", None))
+            except (Unavailable, Malformed) as error:
+                errors.append(str(error))
+        raise Unavailable("no tracker answers: " + ("; ".join(errors) or "none is known"))
 
     async def nodes(self) -> list[NodeInfo]:
         """The live nodes, as the first tracker that answers knows them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import zlib
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.config.tree import TrackerConfig
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.tasks import TaskSet
+from eagle_node.tracker.distance import distance, place_of
 from eagle_node.tracker.machine import Machine, Torrent, WaveKey
 from eagle_node.tracker.schema import (
     HOLD_S,
@@ -31,6 +34,10 @@ _SWEEPS = 4
 
 Watched = tuple[WaveKey, NodeId]
 """A downloader and its blob."""
+
+
+_NEAREST = 16
+"""Holders that one node is told of."""
 
 
 class Directory:
@@ -80,15 +87,21 @@ class Directory:
         self._wake()
         return want_full
 
-    async def holders(self, digest: Digest, group: str) -> list[Holder]:
-        """The live nodes of ``group`` that have a blob, or parts of it."""
+    async def holders(self, digest: Digest, group: str, near: str = "") -> list[Holder]:
+        """The live nodes of ``group`` that have a blob, or parts of it.
+
+        ``near``, a node's id: some only, the nearest to it and those with all of it first.
+        """
         found = []
         for row in await self._table.holders(digest):
             node = self._machine.node(row.node_id)
             if node is not None and node.group == group:
                 listener = replace(node, port=row.port or node.port)
-                found.append(Holder(peer=address_of(listener), have=row.have))
-        return found
+                found.append((node, Holder(peer=address_of(listener), have=row.have)))
+        if near:
+            asker = self._machine.node(NodeId(near))
+            found = heapq.nsmallest(_NEAREST, found, key=lambda each: _far(each, near, asker))
+        return [holder for _, holder in found]
 
     def nodes(self) -> list[NodeInfo]:
         """The live nodes."""
@@ -146,3 +159,10 @@ class Directory:
         while True:
             await asyncio.sleep(self._interval_s / _SWEEPS)
             await self.expire()
+
+
+def _far(found: tuple[NodeInfo, Holder], near: str, asker: NodeInfo | None) -> tuple[object, ...]:
+    """Sort key; who is equally far is in another order for each node that asks."""
+    node, holder = found
+    apart = distance(place_of(node), place_of(asker)) if asker is not None else (0, 0)
+    return (apart, node.seeder, holder.have is not None, zlib.crc32((near + node.node_id).encode()))

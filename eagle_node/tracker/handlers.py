@@ -146,7 +146,8 @@ class TrackerService:
         except BadDigest as error:
             raise Malformed(f"digest: {error}") from error
         group = request.query.get("group", "")
-        return _json(render_holders(await self._directory.holders(digest, group)))
+        near = request.query.get("near", "")
+        return _json(render_holders(await self._directory.holders(digest, group, near)))
 
     async def _announce(self, request: web.Request) -> web.Response:
         self._metrics.tracker_announces.inc()

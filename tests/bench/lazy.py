@@ -3,7 +3,8 @@
     python -m tests.bench.lazy --size 1024 --share 5 --read 1024
 
 A reader asks a node for ranges at random places until it has asked for the share of the blob. Once
-the node fetches from the registry itself, once it is a peer of a seeder that has nothing either.
+the node fetches from the registry itself, once it is a peer of a seeder that has nothing either,
+once of a seeder that has the blob, beside another node that has it too.
 The limit is one byte moved for each byte asked; segments that are fetched whole are the baseline.
 """
 
@@ -23,7 +24,8 @@ from tests.bench.report import Limit, Report, emit, parser
 from tests.support import http
 from tests.support.node import Node, eagle_node
 from tests.support.origin import Origin, scripted_origin
-from tests.support.pulls import blob_url, traffic
+from tests.support.pulls import blob_url, pull_blob, traffic
+from tests.support.waiting import until
 
 MIB = 1 << 20
 
@@ -38,6 +40,8 @@ class Outcome:
     """Bytes that the registry sent."""
     swarm: int
     """Bytes that the reader's node got from other nodes."""
+    seeder: int
+    """Bytes of blobs that the seeder sent to other nodes."""
     median_s: float
     """Until a range was there."""
 
@@ -63,12 +67,21 @@ def main() -> None:
             f"{each.asked / MIB:.1f}",
             f"{each.origin / MIB:.1f}",
             f"{each.swarm / MIB:.1f}",
+            f"{each.seeder / MIB:.1f}",
             f"{each.ratio:.3f}",
             f"{each.median_s * 1000:.1f}",
         ]
         for each in outcomes
     ]
-    columns = ["way", "asked MiB", "origin MiB", "swarm MiB", "moved / asked", "median ms"]
+    columns = [
+        "way",
+        "asked MiB",
+        "origin MiB",
+        "swarm MiB",
+        "seeder MiB",
+        "moved / asked",
+        "median ms",
+    ]
     emit(_report(size, ranges, outcomes), columns, rows, only_json=options.json)
 
 
@@ -97,7 +110,29 @@ async def _measure(size: int, ranges: Sequence[ByteRange]) -> list[Outcome]:
                 eagle_node(directory / "seeder", *origin.flags) as seeder,
                 eagle_node(directory / "peer", *origin.flags, *seeder.pins) as peer,
             ):
-                return [alone, await _read(peer, origin, digest, ranges, way="through a seeder")]
+                way = "through a seeder"
+                through = await _read(peer, origin, digest, ranges, way=way, seeder=seeder)
+            return [alone, through, await _beside_a_holder(directory, origin, digest, ranges)]
+
+
+async def _beside_a_holder(
+    directory: Path, origin: Origin, digest: str, ranges: Sequence[ByteRange]
+) -> Outcome:
+    async with (
+        eagle_node(directory / "full", *origin.flags) as seeder,
+        eagle_node(directory / "holder", *origin.flags, *seeder.pins) as holder,
+        eagle_node(directory / "reader", *origin.flags, *seeder.pins) as reader,
+    ):
+        await pull_blob(holder, digest)
+
+        async def is_known() -> bool:
+            """Whether the tracker knows the holder to have all of it."""
+            found = await http.get_json(f"{seeder.tracker_url}/v1/holders/{digest}")
+            return len([each for each in found["holders"] if each["have"] is None]) > 1
+
+        await until(is_known, what="the tracker to know of the holder")
+        way = "beside a holder"
+        return await _read(reader, origin, digest, ranges, way=way, seeder=seeder)
 
 
 def _content(size: int) -> bytes:
@@ -107,9 +142,16 @@ def _content(size: int) -> bytes:
 
 
 async def _read(
-    node: Node, origin: Origin, digest: str, ranges: Sequence[ByteRange], *, way: str
+    node: Node,
+    origin: Origin,
+    digest: str,
+    ranges: Sequence[ByteRange],
+    *,
+    way: str,
+    seeder: Node | None = None,
 ) -> Outcome:
     before, content = origin.sent(digest), origin.content(digest)
+    uploaded = await _uploaded(seeder)
     times = []
     async with http.client() as session:
         for each in ranges:
@@ -124,8 +166,16 @@ async def _read(
         asked=sum(each.length for each in joined(ranges)),
         origin=origin.sent(digest) - before,
         swarm=(await traffic(node))["peer_download_bytes"],
+        seeder=await _uploaded(seeder) - uploaded,
         median_s=sorted(times)[len(times) // 2],
     )
+
+
+async def _uploaded(seeder: Node | None) -> int:
+    if seeder is None:
+        return 0
+    count: int = (await traffic(seeder))["peer_upload_bytes"]
+    return count
 
 
 def _report(size: int, ranges: Sequence[ByteRange], outcomes: Sequence[Outcome]) -> Report:
@@ -144,6 +194,7 @@ def _report(size: int, ranges: Sequence[ByteRange], outcomes: Sequence[Outcome])
             each.way.replace(" ", "_"): {
                 "origin_bytes": each.origin,
                 "swarm_bytes": each.swarm,
+                "seeder_bytes": each.seeder,
                 "moved_per_asked": each.ratio,
                 "median_s": each.median_s,
             }

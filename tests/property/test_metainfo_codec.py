@@ -16,10 +16,16 @@ from eagle_node.base.errors import (
     Unavailable,
     WrongContent,
 )
-from eagle_node.base.ids import NodeId
+from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.metainfo import file_messages as f
 from eagle_node.metainfo import messages as m
 from eagle_node.metainfo.errors import RpcStatus, decode_error, encode_error
+from eagle_node.metainfo.hash_messages import (
+    HASH,
+    HashesReply,
+    decode_hashes_reply,
+    encode_hashes_reply,
+)
 
 _u32 = st.integers(0, 2**32 - 1)
 _u64 = st.integers(0, 2**64 - 1)
@@ -125,6 +131,19 @@ def test_reads_survive_the_wire(request: m.ReadRequest, data: bytes) -> None:
     assert m.decode_read_reply(m.encode_read_reply(data)) == data
 
 
+@given(
+    st.lists(st.binary(min_size=HASH, max_size=HASH), max_size=5).map(tuple),
+    st.binary(min_size=20, max_size=20).map(InfoHash),
+    st.text().map(NodeId),
+)
+def test_hashes_survive_the_wire(
+    hashes: tuple[bytes, ...], info_hash: InfoHash, node_id: NodeId
+) -> None:
+    """A peer compares blocks with exactly what the seeder said."""
+    reply = HashesReply(hashes=hashes, info_hash=info_hash, node_id=node_id)
+    assert decode_hashes_reply(encode_hashes_reply(reply)) == reply
+
+
 @given(_replies)
 def test_replies_survive_the_wire(reply: m.FetchReply) -> None:
     """A peer reads exactly the reply that a seeder sent, values of zero included."""
@@ -155,6 +174,7 @@ def test_malformed_bytes_are_value_errors(data: bytes) -> None:
         m.decode_fetch_request,
         m.decode_prefetch_request,
         m.decode_read_request,
+        decode_hashes_reply,
     ):
         try:
             decode_named(data)

@@ -72,6 +72,8 @@ class Seeder:
             report=self.report,
             swarm_port=PORT,
             upload=ByteBudget(0),
+            node_id=NodeId("5" * 32),
+            metrics=node.metrics,
         )
 
     async def report(self) -> None:

@@ -100,6 +100,23 @@ async def test_holders_are_listed() -> None:
         assert parse_holders((await get(server, f"/v1/holders/{BLOB}"))[1]) == ()
 
 
+async def test_a_node_is_told_of_the_holders_near_it() -> None:
+    """Its rack, its zone, then others; a few of many, seeders after those as near."""
+    async with tracker() as server, clients([server.url]) as (client,):
+        asker = node(1, zone="a", rack="r1")
+        await client.advertise(Advert(node=asker, full=True))
+        await client.advertise(holds(node(2, zone="b"), BLOB))
+        await client.advertise(holds(node(3, zone="a", rack="r1"), BLOB))
+        await client.advertise(holds(node(4, zone="a", rack="r2"), BLOB))
+        await client.advertise(holds(node(5, zone="a", rack="r2", group="g"), BLOB))
+        found = await client.holders(BLOB, asker)
+        assert [each.peer.node_id for each in found] == [node_id(3), node_id(4), node_id(2)]
+        for number in range(10, 40):
+            await client.advertise(holds(node(number, zone="c"), BLOB))
+        assert len(found := await client.holders(BLOB, asker)) == 16
+        assert found[0].peer.node_id == node_id(3)
+
+
 async def test_announces_answer_holders_of_the_segment() -> None:
     """Each segment's info-hash leads to the nodes that have that segment, and to strangers."""
     async with tracker() as server, clients([server.url]) as (client,):

@@ -11,9 +11,10 @@ import grpc.aio
 
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import EagleError
-from eagle_node.base.ids import NodeId
+from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.metainfo.file_messages import FoundEvent, LookReply, LookRequest
 from eagle_node.metainfo.file_service import FileHandler, add_file_service
+from eagle_node.metainfo.hash_messages import HashesReply
 from eagle_node.metainfo.messages import (
     BeatEvent,
     FetchReply,
@@ -99,6 +100,11 @@ READ_REQUEST = ReadRequest(
     start=1 << 33,
     stop=(1 << 33) + 5,
 )
+HASHES_REPLY = HashesReply(
+    hashes=(bytes(range(32)), bytes(32)),
+    info_hash=InfoHash(bytes(range(20))),
+    node_id=NodeId("5" * 32),
+)
 LOOK_REQUEST = LookRequest(
     registry="files.example:8000",
     path="/a.bin?x=1",
@@ -142,6 +148,12 @@ class Handler:
         if self._error is not None:
             raise self._error
         return self._metainfo
+
+    async def hashes(self, request: ReadRequest) -> HashesReply:
+        self.reads.append(request)
+        if self._error is not None:
+            raise self._error
+        return HASHES_REPLY
 
     async def prefetch(self, request: PrefetchRequest) -> None:
         self.prefetched.append(request)

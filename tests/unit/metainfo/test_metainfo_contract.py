@@ -27,6 +27,7 @@ from tests.unit.metainfo.examples import (
     CHECK_REPLY,
     CHECK_REQUEST,
     FOUND,
+    HASHES_REPLY,
     LOOK_REQUEST,
     MANIFEST_REPLY,
     MANIFEST_REQUEST,
@@ -131,8 +132,11 @@ async def test_generated_clients_are_answered(generated: tuple[ModuleType, Modul
             stop=READ_REQUEST.stop,
         )
         read = [reply.data async for reply in stubs.SegmentsStub(channel).Read(wanted)]
+        hashed = await stubs.SegmentsStub(channel).Hashes(wanted)
     assert reply.metainfo == b"d4:infodee"
-    assert handler.reads == [READ_REQUEST]
+    assert handler.reads == [READ_REQUEST, READ_REQUEST]
+    assert hashed.hashes == b"".join(HASHES_REPLY.hashes)
+    assert (hashed.info_hash, hashed.node_id) == (HASHES_REPLY.info_hash, HASHES_REPLY.node_id)
     assert tuple(read) == BYTES
     assert handler.urls == ["https://r/v2/a/blobs/sha256:0"]
     assert handler.requests == [REQUEST]
@@ -200,10 +204,17 @@ async def test_generated_servers_are_understood(generated: tuple[ModuleType, Mod
     async def read(request: Any, _: Any) -> AsyncIterator[Any]:
         yield messages.ReadReply(data=request.path.encode())
 
+    async def hashes(_: Any, __: Any) -> Any:
+        return messages.HashesReply(
+            hashes=b"".join(HASHES_REPLY.hashes),
+            info_hash=HASHES_REPLY.info_hash,
+            node_id=HASHES_REPLY.node_id,
+        )
+
     noticed: list[str] = []
     server = grpc.aio.server()
     stubs.add_MetaInfoServicer_to_server(SimpleNamespace(GetMetaInfo=get_metainfo), server)
-    segments = SimpleNamespace(Fetch=fetch, Prefetch=prefetch, Read=read)
+    segments = SimpleNamespace(Fetch=fetch, Prefetch=prefetch, Read=read, Hashes=hashes)
     stubs.add_SegmentsServicer_to_server(segments, server)
     seeder = Address("127.0.0.1", server.add_insecure_port("127.0.0.1:0"))
     await server.start()
@@ -215,6 +226,7 @@ async def test_generated_servers_are_understood(generated: tuple[ModuleType, Mod
         await client.prefetch(seeder, PREFETCH_REQUEST)
         reading = client.read_from(seeder, READ_REQUEST, silence_s=30)
         assert [data async for data in reading] == [READ_REQUEST.path.encode()]
+        assert await client.hashes_from(seeder, READ_REQUEST) == HASHES_REPLY
         with pytest.raises(Denied, match="https://r/1") as raised:
             await client.get_metainfo("https://r/1")
     assert raised.value.status == 404

@@ -1,0 +1,252 @@
+"""Blocks of segments from other nodes' swarm listeners: less than a piece, when no more is wanted.
+
+libtorrent fetches whole pieces, and verifies no less. So this speaks the peer protocol itself, as
+one more peer of the torrent, and leaves it to the caller, who knows what blocks hash to, to verify.
+Holders are unmodified, bound by their upload limits, and with a cluster key by SSL torrents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import ssl
+from collections import deque
+from collections.abc import AsyncGenerator
+from typing import Self
+
+from eagle_node.base.errors import Unavailable
+from eagle_node.base.ids import InfoHash
+from eagle_node.base.ranges import ByteRange
+from eagle_node.blobs.demand import BLOCK
+from eagle_node.blobs.segments import Segment
+from eagle_node.runtime.sockets import Address, in_words
+from eagle_node.swarm.peer_wire import (
+    HANDSHAKE,
+    INTERESTED,
+    LONGEST,
+    BadPeer,
+    Block,
+    Kind,
+    Pieces,
+    check_handshake,
+    handshake,
+    parse_block,
+    request,
+)
+
+CONNECT_S = 2.0
+"""Until a holder in the same network has let us in."""
+_IN_FLIGHT = 32
+"""Blocks asked for ahead of the one that is waited for: 512 KiB, a fast link's round trip."""
+_IDLE_S = 15.0
+"""How long a connection waits for the next range; libtorrent's own patience is 30 s."""
+_BUFFER = 1 << 20
+
+
+_Wanted = tuple[int, int, int]
+"""Piece, offset in it, and length of a block."""
+
+
+class Link:
+    """A connection to a holder of one torrent, which has let us in."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._pieces = Pieces()
+        self.let_in = False
+        """Whether requests are answered."""
+
+    async def open(self, info_hash: InfoHash) -> None:
+        """Shake hands, and wait to be let in; raises `BadPeer` or what reading raises."""
+        self._writer.write(handshake(info_hash, b"-EN0100-" + secrets.token_bytes(12)))
+        self._writer.write(INTERESTED)
+        check_handshake(await self._reader.readexactly(HANDSHAKE), info_hash)
+        while not self.let_in:
+            await self._message()
+
+    async def blocks(
+        self, segment: Segment, run: ByteRange, silence_s: float
+    ) -> AsyncGenerator[bytes, None]:
+        """The blocks that hold ``run``, bytes of ``segment`` from its start, in their order."""
+        begins = deque(range(run.start // BLOCK * BLOCK, run.stop, BLOCK))
+        asked: deque[_Wanted] = deque()
+        came: dict[_Wanted, bytes] = {}
+        while begins or asked:
+            while begins and len(asked) < _IN_FLIGHT:
+                asked.append(self._ask(segment, begins.popleft()))
+            while asked[0] not in came:
+                async with asyncio.timeout(silence_s):
+                    block = await self._block()
+                wanted = (block.piece, block.begin, len(block.data))
+                if wanted not in asked:
+                    raise BadPeer("it sends a block that was not asked for")
+                came[wanted] = block.data
+            yield came.pop(asked.popleft())
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the other end has not hung up, as far as is known."""
+        return self.let_in and not self._reader.at_eof() and not self._writer.is_closing()
+
+    def _ask(self, segment: Segment, begin: int) -> _Wanted:
+        piece, offset = divmod(begin, segment.piece_length)
+        if piece not in self._pieces:
+            raise BadPeer(f"it has no piece {piece}")
+        length = min(BLOCK, segment.length - begin)
+        self._writer.write(request(piece, offset, length))
+        return piece, offset, length
+
+    async def _block(self) -> Block:
+        while True:
+            body = await self._message()
+            if not self.let_in:
+                raise BadPeer("it lets us in no longer")
+            if body[:1] == bytes([Kind.PIECE]):
+                return parse_block(body)
+
+    async def _message(self) -> bytes:
+        length = int.from_bytes(await self._reader.readexactly(4), "big")
+        if length > LONGEST:
+            raise BadPeer(f"a message of {length} bytes")
+        body = await self._reader.readexactly(length)
+        match body[:1]:
+            case b"\x00" | b"\x01":
+                self.let_in = body[0] == Kind.UNCHOKE
+            case b"\x04" | b"\x05":
+                self._pieces.learn(body)
+        return body
+
+
+_Key = tuple[str, int, InfoHash]
+
+
+class BlockClient:
+    """Connections to holders, kept for the next range; an async context manager.
+
+    ``tls`` is what nodes with a cluster key speak; None: clear text.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self._tls = tls
+        self._idle: dict[_Key, list[tuple[Link, asyncio.TimerHandle]]] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for key in list(self._idle):
+            while (link := self._take(key)) is not None:
+                link.close()
+
+    async def blocks(
+        self,
+        holder: Address,
+        info_hash: InfoHash,
+        segment: Segment,
+        run: ByteRange,
+        *,
+        silence_s: float,
+    ) -> AsyncGenerator[bytes, None]:
+        """The blocks that hold ``run`` (of the segment, from its start), unverified, in order.
+
+        `Unavailable` when the holder cannot be reached, has not got them, or is silent.
+        """
+        key = (holder.host, holder.port, info_hash)
+        try:
+            while True:
+                kept = self._take(key)
+                link, began = kept or await self._connect(key), False
+                try:
+                    async for data in link.blocks(segment, run, silence_s):
+                        began = True
+                        yield data
+                except (ConnectionError, asyncio.IncompleteReadError):
+                    link.close()
+                    if kept is None or began:
+                        raise
+                    continue  # it was hung up upon while it waited
+                except BaseException:
+                    link.close()
+                    raise
+                self._keep(key, link)
+                return
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, BadPeer) as error:
+            raise Unavailable(f"node {holder} sends no blocks: {_reason(error)}") from error
+
+    async def _connect(self, key: _Key) -> Link:
+        host, port, info_hash = key
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await asyncio.open_connection(
+                host,
+                port,
+                limit=_BUFFER,
+                ssl=self._tls,
+                # SSL torrents are told apart by the name asked for (libtorrent's manual).
+                server_hostname=info_hash.hex() if self._tls is not None else None,
+            )
+            link = Link(reader, writer)
+            try:
+                await link.open(info_hash)
+            except BaseException:
+                link.close()
+                raise
+        return link
+
+    def _take(self, key: _Key) -> Link | None:
+        waiting = self._idle.get(key, [])
+        while waiting:
+            link, timer = waiting.pop()
+            timer.cancel()
+            if not waiting:
+                del self._idle[key]
+            if link.is_open:
+                return link
+            link.close()
+        return None
+
+    def _keep(self, key: _Key, link: Link) -> None:
+        timer = asyncio.get_running_loop().call_later(_IDLE_S, self._drop, key, link)
+        self._idle.setdefault(key, []).append((link, timer))
+
+    def _drop(self, key: _Key, link: Link) -> None:
+        left = [each for each in self._idle.pop(key, []) if each[0] is not link]
+        if left:
+            self._idle[key] = left
+        link.close()
+
+
+class BlockHashes:
+    """SHA-256 of each block of a run that begins with one."""
+
+    def __init__(self) -> None:
+        self._hashes: list[bytes] = []
+        self._rest = b""
+
+    def add(self, data: bytes) -> None:
+        """The next bytes."""
+        data = self._rest + data
+        whole = len(data) // BLOCK * BLOCK
+        blocks = (data[at : at + BLOCK] for at in range(0, whole, BLOCK))
+        self._hashes += [hashlib.sha256(block).digest() for block in blocks]
+        self._rest = data[whole:]
+
+    def finish(self) -> tuple[bytes, ...]:
+        """All of them, a short block at the end included."""
+        if self._rest:
+            self._hashes.append(hashlib.sha256(self._rest).digest())
+        return tuple(self._hashes)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case asyncio.IncompleteReadError():
+            return "it hung up"
+        case BadPeer():
+            return str(error)
+    return in_words(error)
