@@ -28,7 +28,7 @@ from eagle_node.api.schema import (
     Transfers,
 )
 from eagle_node.api.sse import EventParser
-from eagle_node.base.errors import Unavailable
+from eagle_node.base.errors import NoAnswer, Unavailable
 from eagle_node.runtime.sockets import in_words
 
 D = TypeVar("D")
@@ -211,7 +211,7 @@ class ApiClient:
             async with self._opened().request(method, self.url + path, **options) as answer:
                 body, status = await answer.read(), answer.status
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"no node answers at {self.url}: {in_words(error)}") from error
+            raise NoAnswer(f"no node answers at {self.url}: {in_words(error)}") from error
         if status not in (200, also):
             raise _refused(path, self.url, status, body)
         return _decoded(path, self.url, body)

@@ -62,6 +62,10 @@ class Silent(Unavailable):
     much."""
 
 
+class NoAnswer(Unavailable):
+    """No node answers where a command or the dashboard asked one."""
+
+
 class WrongContent(EagleError):
     """Bytes that arrived do not have the digest that was asked for; they were discarded."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from eagle_node.base.errors import EagleError, UsageError
+from eagle_node.base.errors import EagleError, NoAnswer, UsageError
 from eagle_node.cli.exits import Exit
 from eagle_node.cli.parser import parse_arguments
+
+_NO_ANSWER = "; start one with eagle-node run, or name another with --api"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,7 +92,8 @@ def _run_command(argv: Sequence[str] | None) -> int:
 
 
 def _report(error: EagleError) -> int:
-    print(f"eagle-node: {error}", file=sys.stderr)
+    way_out = _NO_ANSWER if isinstance(error, NoAnswer) else ""
+    print(f"eagle-node: {error}{way_out}", file=sys.stderr)
     return Exit.USAGE if isinstance(error, UsageError) else Exit.FAILURE
 
 

@@ -186,7 +186,8 @@ def _members(status: Status, most: int) -> list[RenderableType]:
     for member in shown:
         state = Text(member.state, style=_STATES.get(member.state, ""))
         table.add_row(
-            "★" if member.id == status.cluster.leader else "",
+            ("◆" if member.id == status.node.id else "")
+            + ("★" if member.id == status.cluster.leader else ""),
             escape(_short(member.id)),
             escape(member.address),
             state,

@@ -61,7 +61,9 @@ def _scalar(option: Option, value: object, path: Path, where: str) -> object:
 def _registries(value: object, text: str, path: Path, where: str) -> tuple[RegistryConfig, ...]:
     if isinstance(value, list) and all(isinstance(each, dict) for each in value):
         return tuple(_registry(each, text, path, where) for each in value)
-    raise UsageError(f"{where}: {_shown(value)} is not a [[registry]] table")
+    raise UsageError(
+        f"{where}: {_shown(value)} is not a [[registry]] table: write its name in two brackets"
+    )
 
 
 def _registry(table: Mapping[str, object], text: str, path: Path, where: str) -> RegistryConfig:

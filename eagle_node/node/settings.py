@@ -13,12 +13,14 @@ from eagle_node.base.errors import NoSpace, UsageError
 from eagle_node.base.sizes import format_size, parse_size, spell_size
 from eagle_node.blobs.cache import Cache
 from eagle_node.config.suggest import did_you_mean
+from eagle_node.consensus.policy import Wanted
 from eagle_node.swarm.governor import Governor
 
 log = logging.getLogger(__name__)
 
 _LEVELS = ("debug", "info", "warning", "error")
 _MOST_HOLDERS = 99
+_COUNTS = {f"{role}s": count for role, count in Wanted().counts.items()}
 
 
 class ClusterSettings(Protocol):
@@ -145,7 +147,7 @@ def _role_knob(role: str, cluster: ClusterSettings | None) -> _Knob:
         await cluster.set(role, value)
 
     return _Knob(
-        help=f"how many {role} the cluster has; empty: the default",
+        help=f"how many {role} the cluster has; empty: {_COUNTS[role]}",
         scope="cluster",
         get=lambda: cluster.get(role) if cluster is not None else "",
         set=change,

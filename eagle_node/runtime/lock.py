@@ -20,6 +20,10 @@ def exclusive(directory: Path) -> Iterator[None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileExistsError as error:
+        raise StartError(
+            f"data directory {directory} is a file; choose another with --data-dir"
+        ) from error
     except OSError as error:
         raise StartError(
             f"cannot use data directory {directory}: {error.strerror}; choose another with "

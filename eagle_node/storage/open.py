@@ -48,8 +48,8 @@ def _driver(scheme: str) -> OpenStorage:
     near = difflib.get_close_matches(scheme, known, n=1)
     hint = f"; did you mean {near[0]}://?" if near else ""
     raise UsageError(
-        f"no storage driver for {scheme}:// (known: {', '.join(f'{each}://' for each in known)})"
-        f"{hint}"
+        f"--storage: there is no driver for {scheme}:// (known: "
+        f"{', '.join(f'{each}://' for each in known)}){hint}"
     )
 
 

@@ -89,6 +89,8 @@ def create_key_file(path: Path) -> ClusterKey:
             f"others is alone. To see its keys: eagle-node keys list {path}; for a new key beside "
             f"the old one: eagle-node keys add {path}; else name another file"
         ) from error
+    except FileNotFoundError as error:
+        raise UsageError(f"cannot create {path}: there is no directory {path.parent}") from error
     except OSError as error:
         raise UsageError(f"cannot create {path} ({_FLAG}): {error.strerror}") from error
     return key

@@ -60,7 +60,7 @@ def test_made_ids_and_digests_are_known_by_their_beginnings() -> None:
     assert formats.node_name(made, 20) == "a26ac11d"
     assert formats.node_name("eu-1-web-0001-long", 11) == "eu-1-…-long"
     told = f"fetching sha256:{'ab' * 32} of app"
-    assert formats.with_short_digests(told) == "fetching abababababab… of app"
+    assert formats.with_short_names(told) == "fetching abababababab… of app"
 
 
 def test_a_limit_is_told_as_a_rate() -> None:
@@ -118,3 +118,12 @@ def test_columns_fill_the_width_they_have(cells: int) -> None:
 def test_a_view_before_the_first_answer_says_so(cells: int) -> None:
     """An empty screen is not mistaken for an idle node."""
     assert "waiting" in plain(saved(World(url="http://127.0.0.1:1"), 0.0, cells))
+
+
+def test_made_names_are_known_by_their_beginnings() -> None:
+    """Of digests 12 digits, of nodes' ids 8, as elsewhere; other words stay."""
+    made, digest = "0123456789abcdef" * 2, "ab" * 32
+    told = formats.with_short_names(
+        f"seeder-0 is held by {made}, sha256:{digest} by {made[:16]} and web-1"
+    )
+    assert told == f"seeder-0 is held by 01234567, {'ab' * 6}… by {made[:16]} and web-1"

@@ -10,6 +10,7 @@ from eagle_tui.paint import ELLIPSIS, middle
 DASH = "–"
 _MADE_ID = re.compile(r"[0-9a-f]{32}\Z")
 """Of a node whose name nobody has chosen."""
+_ANY_ID = re.compile(r"(?<![0-9a-f:])([0-9a-f]{8})[0-9a-f]{24}(?![0-9a-f])")
 _DIGEST = re.compile(r"\bsha256:([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
@@ -69,9 +70,9 @@ def node_name(name: str, cells: int) -> str:
     return middle(name, cells)
 
 
-def with_short_digests(text: str) -> str:
-    """``text`` with 12 digits of each digest, which leaves room for what is said of them."""
-    return _DIGEST.sub(rf"\1{ELLIPSIS}", text)
+def with_short_names(text: str) -> str:
+    """``text`` with the beginning of each digest and made id: there is more to be read."""
+    return _ANY_ID.sub(r"\1", _DIGEST.sub(rf"\1{ELLIPSIS}", text))
 
 
 def limit(value: str) -> str:

@@ -85,3 +85,4 @@ def test_no_node_to_ask_is_status_1(
     code, out, err = outcome(capsys, "status", "--api", url)
     assert (code, out) == (1, "")
     assert err.startswith(f"eagle-node: no node answers at {url}: ")
+    assert err.endswith("; start one with eagle-node run, or name another with --api\n")

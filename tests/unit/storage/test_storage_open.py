@@ -42,7 +42,7 @@ def test_the_drivers_in_the_box() -> None:
     [
         ("/var/lib/blobs", r"not a URL; write file:///"),
         ("flie:///var/lib/blobs", r"known: az://, file://.*did you mean file://\?"),
-        ("ftp://host/blobs", r"no storage driver for ftp://"),
+        ("ftp://host/blobs", r"there is no driver for ftp://"),
         ("file://blobs", r"names no directory; write file:///"),
         ("file:///", r"names no directory"),
         ("file:///blobs?mode=1", r"names no directory"),

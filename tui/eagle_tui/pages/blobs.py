@@ -38,7 +38,7 @@ class BlobsPage(SearchPage):
         yield Grid[BlobRow](
             blobs.columns(),
             key=lambda row: row.digest,
-            nothing="the cache holds no such blob",
+            nothing="the cache holds no blobs",
             sorts=False,
             title="blobs",
             id="blobs-grid",
@@ -51,6 +51,7 @@ class BlobsPage(SearchPage):
     def show(self, world: World, now: float) -> None:
         """Show what is known."""
         grid = self._grid()
+        grid.nothing = "the cache holds no such blob" if self.text else "the cache holds no blobs"
         grid.show_rows(world.blobs.blobs)
         grid.border_subtitle = blobs.told(world, self.text)
 

@@ -51,7 +51,7 @@ class ClusterPage(SearchPage):
         grid.use_columns(cluster.columns(world, now))
         grid.show_rows(found)
         told = count(len(members), "member")
-        grid.border_subtitle = f"{len(found):,} of {told}" if text else told
+        grid.border_subtitle = f"{len(found):,} of {told}" if text else f"{cluster.LEGEND} · {told}"
         for canvas in self.query(Canvas):
             canvas.show_again()
 

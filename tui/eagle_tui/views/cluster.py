@@ -257,6 +257,8 @@ def _roles(member: Member, cells: int) -> Line:
 
 
 _INITIALS = {"proxy": "x", "peer": "p", "seeder": "S", "tracker": "T"}
+LEGEND = "◆ here ★ leads ☆ votes · p peer x proxy S seeder T tracker"
+"""What marks and initials mean."""
 
 
 def _place(member: Member, cells: int) -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eagle_node.api.schema import Event
 from eagle_tui.columns import Column
-from eagle_tui.formats import with_short_digests
+from eagle_tui.formats import with_short_names
 from eagle_tui.paint import Line, Span, Tone, line
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -80,7 +80,7 @@ def brief(event: Event) -> Line:
     return line(
         (event.time[11:19] + " ", Tone.MUTED),
         glyph(event),
-        (" " + with_short_digests(event.text), Tone.TEXT),
+        (" " + with_short_names(event.text), Tone.TEXT),
     )
 
 
@@ -95,7 +95,7 @@ def _kind(event: Event, cells: int) -> Line:
 
 
 def _text(event: Event, _: int) -> Line:
-    tone, text = _LEVEL_TONES.get(level_of(event), Tone.TEXT), with_short_digests(event.text)
+    tone, text = _LEVEL_TONES.get(level_of(event), Tone.TEXT), with_short_names(event.text)
     if event.log is not None and event.log.request:
         return line((f"[{event.log.request}] ", Tone.MUTED), (text, tone))
     return line((text, tone))

@@ -46,5 +46,7 @@ def consequence(setting: Setting) -> str:
 
 def _value(row: Setting, _: int) -> Line:
     tone = Tone.STRONG if row.changeable else Tone.MUTED
+    if row.value == "0" and row.scope == "node":
+        return line(("none", tone), (" (0)", Tone.MUTED))
     lock = "" if row.changeable else " (fixed)"
     return line((row.value or "default", tone), (lock, Tone.MUTED))
