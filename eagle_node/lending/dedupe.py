@@ -33,12 +33,14 @@ class Dedupe:
         offer: Callable[[Digest], Awaitable[object]],
         *,
         clock: Clock = monotonic,
+        quiet_s: float = QUIET_S,
     ) -> None:
         """``offer`` has peers find a blob where it is lent, before the copy goes."""
         self._cache = cache
         self._transfers = transfers
         self._offer = offer
         self._clock = clock
+        self._quiet_s = quiet_s
         self._quiet_since: dict[Digest, float] = {}
 
     async def run(self) -> None:
@@ -55,7 +57,7 @@ class Dedupe:
         for digest in copies:
             if self._is_used(digest):
                 self._quiet_since[digest] = now
-            elif now - self._quiet_since.setdefault(digest, now) >= QUIET_S:
+            elif now - self._quiet_since.setdefault(digest, now) >= self._quiet_s:
                 await self._drop(digest)
 
     def _is_used(self, digest: Digest) -> bool:

@@ -20,7 +20,7 @@ from eagle_node.blobs.lent import Changed, FileIdentity, Forbidden, LentFile
 from eagle_node.blobs.segments import MAX_SIZE, layout_of
 from eagle_node.config.tree import LendingConfig, SwarmConfig
 from eagle_node.lending import policy as p
-from eagle_node.lending.dedupe import Dedupe
+from eagle_node.lending.dedupe import QUIET_S, Dedupe
 from eagle_node.lending.hashing import Fingerprint, Hashing, split_layers
 from eagle_node.lending.index import Index
 from eagle_node.lending.listener import Listener
@@ -83,8 +83,12 @@ class RuntimeStore:
         tls: ssl.SSLContext | None = None,
         root_certificate: bytes = b"",
         clock: Clock = monotonic,
+        look_s: float = LOOK_S,
+        quiet_s: float = QUIET_S,
     ) -> None:
         """``index`` is the database's file; ``listener`` where peers come to."""
+        self._look_s = look_s
+        self._quiet_s = quiet_s
         chosen = config.store.path if config.store is not None else None
         self._config = config
         self._path = chosen or configured_root()
@@ -96,7 +100,6 @@ class RuntimeStore:
         self._root_certificate = root_certificate
         self._clock = clock
         self._shelf = p.Shelf()
-        self._budget = ByteBudget(config.verify_rate)
         self._offers = Offers(swarm.most_torrents)
         self._listener = Listener(
             self._offers,
@@ -115,6 +118,8 @@ class RuntimeStore:
         self._to_offer: asyncio.Queue[Digest] = asyncio.Queue()
         self._unread: set[Digest] = set()
         """Files of which the log says that they cannot be read."""
+        self._hurry: dict[Digest, asyncio.Event] = {}
+        """Of files that are being read: set once somebody waits for them."""
         self._decided: dict[Digest, asyncio.Event] = {}
         """Set once nobody needs to wait for a file any more."""
         self._tasks = TaskSet()
@@ -164,11 +169,17 @@ class RuntimeStore:
         """Look into the store, and drop copies of what is in it, until cancelled."""
         async with TaskSet() as tasks:
             if self._config.dedupe:
-                dedupe = Dedupe(self._cache, self._transfers, self.torrents_of, clock=self._clock)
+                dedupe = Dedupe(
+                    self._cache,
+                    self._transfers,
+                    self.torrents_of,
+                    clock=self._clock,
+                    quiet_s=self._quiet_s,
+                )
                 tasks.spawn(dedupe.run(), name="lending-dedupe")
             while True:
                 await self._look_again()
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(self._look_s)
 
     def offered(self) -> Mapping[Digest, Sequence[SegmentTorrent]]:
         """Blobs that peers may take, with their torrents."""
@@ -180,6 +191,8 @@ class RuntimeStore:
             return
         decided = self._decided.setdefault(digest, asyncio.Event())
         self._tell(p.Asked(digest=digest))
+        if digest in self._hurry:
+            self._hurry[digest].set()
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 await decided.wait()
@@ -215,7 +228,7 @@ class RuntimeStore:
         try:
             found = await finish_in_thread(look, self._path, self._look, thorough=thorough)
         except Unreadable as error:
-            self._lost(str(error))
+            self._lost(error)
             return
         if self._trouble:
             log.info("containerd's content store %s can be read", found.directory)
@@ -231,11 +244,13 @@ class RuntimeStore:
             await self._forget(gone)
         self._former = frozenset()
 
-    def _lost(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            self._trouble = trouble
-            there = self._expected or self._look is not None or self._path.exists()
-            log.log(logging.WARNING if there else logging.INFO, "containerd's content: %s", trouble)
+    def _lost(self, error: Unreadable) -> None:
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            expected = self._expected or self._look is not None or not error.missing
+            log.log(
+                logging.WARNING if expected else logging.INFO, "containerd's content: %s", error
+            )
         self._look = None
         self._tell(p.Lost())
 
@@ -249,7 +264,9 @@ class RuntimeStore:
         for effect in self._shelf.handle(event, self._clock()):
             match effect:
                 case p.Check():
-                    self._tasks.spawn(self._check(effect), name=f"verify-{effect.digest[7:19]}")
+                    lent = self._file(effect.digest, effect.identity)
+                    check = self._check(lent, hurried=effect.hurried)
+                    self._tasks.spawn(check, name=f"verify-{effect.digest[7:19]}")
                 case p.Offer():
                     self._lend(effect.digest, effect.identity)
                 case p.Withdraw():
@@ -291,10 +308,12 @@ class RuntimeStore:
         path = self._look.directory / digest.removeprefix("sha256:")
         return LentFile(digest=digest, path=path, identity=identity)
 
-    async def _check(self, check: p.Check) -> None:
-        lent = self._file(check.digest, check.identity)
+    async def _check(self, lent: LentFile, *, hurried: bool) -> None:
+        hurry = self._hurry[lent.digest] = asyncio.Event()
+        if hurried:
+            hurry.set()
         try:
-            found = await self._fingerprint(lent)
+            found = await self._fingerprint(lent, hurry)
         except EagleError as error:
             changed = isinstance(error, Changed) and not isinstance(error, Forbidden)
             if changed:
@@ -304,6 +323,8 @@ class RuntimeStore:
                 log.warning("cannot verify a blob of containerd's: %s", error)
             self._tell(p.Unread(digest=lent.digest, changed=changed))
             return
+        finally:
+            del self._hurry[lent.digest]
         self._unread.discard(lent.digest)
         right = found.digest == lent.digest
         if right:
@@ -323,8 +344,8 @@ class RuntimeStore:
         except EagleError as error:
             log.info("%s will be read again after a restart: %s", lent.digest, error)
 
-    async def _fingerprint(self, lent: LentFile) -> Fingerprint:
-        """What a file's bytes are; at a bounded rate, unless somebody waits."""
+    async def _fingerprint(self, lent: LentFile, hurry: asyncio.Event | None = None) -> Fingerprint:
+        """What a file's bytes are; read at a bounded rate until ``hurry`` is set."""
         if lent.size > MAX_SIZE:
             raise Unavailable(f"{lent.path} has {format_size(lent.size)}; no blob has")
         with await finish_in_thread(lent.open) as file:
@@ -332,8 +353,10 @@ class RuntimeStore:
             steps = iter(hashing)
             try:
                 while count := await finish_in_thread(_some, steps):
-                    if not self._shelf.is_hurried(lent.digest):
-                        await self._budget.take(count)
+                    if hurry is not None and self._config.verify_rate:
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(count / self._config.verify_rate):
+                                await hurry.wait()
             except EOFError as error:
                 raise Changed(f"{lent.path}: {error}") from error
             except OSError as error:

@@ -24,10 +24,12 @@ _BLOBS = Path("blobs", "sha256")
 class Unreadable(Unavailable):
     """The store is not there, or cannot be read."""
 
-    def __init__(self, reason: str, way_out: str) -> None:
+    def __init__(self, reason: str, way_out: str, *, missing: bool = False) -> None:
         super().__init__(f"{reason}: {way_out}")
         self.reason = reason
         self.way_out = way_out
+        self.missing = missing
+        """There is no containerd, or none that has ever pulled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,25 +56,23 @@ def configured_root(config: Path = CONFIG) -> Path:
 def blobs_directory(path: Path) -> Path:
     """The directory of blobs below ``path``, containerd's root or its content store.
 
-    `Unreadable` when neither is there; who may not look is told so by the look itself.
+    `Unreadable` when neither is there, or when this user may not look.
     """
     for store in (path / STORE, path):
-        try:
-            if stat.S_ISDIR((store / _BLOBS).stat().st_mode):
-                return store / _BLOBS
-        except PermissionError as error:
-            raise _forbidden(store / _BLOBS) from error
-        except OSError:
-            continue
-    if path.is_dir():
+        if _kind(store / _BLOBS) == stat.S_IFDIR:
+            return store / _BLOBS
+    kind = _kind(path)
+    if kind == stat.S_IFDIR:
         raise Unreadable(
             f"{path} holds no content store of containerd ({STORE}/{_BLOBS})",
             f"it comes with the first pull; if not, give containerd's root (`root` in {CONFIG}) "
             "with --containerd-content",
+            missing=True,
         )
     raise Unreadable(
-        f"{path} is no directory" if path.exists() else f"{path} is not there",
+        f"{path} is no directory" if kind else f"{path} is not there",
         f"start containerd, or give its root (`root` in {CONFIG}) with --containerd-content",
+        missing=not kind,
     )
 
 
@@ -97,6 +97,16 @@ def look(path: Path, before: Look | None, *, thorough: bool) -> Look:
         raise Unreadable(
             f"cannot read {directory} ({error.strerror})", "look at its disk and its mount"
         ) from error
+
+
+def _kind(path: Path) -> int:
+    """The type of what is there (stat(2)); 0: nothing."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except PermissionError as error:
+        raise _forbidden(path) from error
+    except OSError:
+        return 0
 
 
 def _files(directory: Path, known: Mapping[Digest, FileIdentity]) -> Mapping[Digest, FileIdentity]:

@@ -7,7 +7,14 @@ import dataclasses
 import pytest
 from rich.console import Console
 
-from eagle_node.api.schema import Readiness, RegistriesStatus, RegistryTrouble, ServedFrom, Status
+from eagle_node.api.schema import (
+    ContainerdStatus,
+    Readiness,
+    RegistriesStatus,
+    RegistryTrouble,
+    ServedFrom,
+    Status,
+)
 from eagle_node.cli.status_screen import hit_rate, lost, screen
 from tests.tui.fleet import Fleet
 
@@ -57,6 +64,18 @@ async def test_trouble_is_told_first_and_with_its_reason() -> None:
     assert "ghcr.io: answers 503; in trouble for 42 s" in told
     rows = told[told.index("member ") :].splitlines()[1:3]
     assert [row.split()[2] for row in rows] == ["dead", "suspect"]
+
+
+async def test_what_lies_in_containerds_store_is_told_beside_the_cache() -> None:
+    """With what is still to be read; or why nothing is offered from there."""
+    store = ContainerdStatus(
+        path="/var/lib/containerd", trouble="", blobs=12, bytes=3 << 30, waiting=2, wrong=1
+    )
+    status = dataclasses.replace(await Fleet().status(), containerd=store)
+    assert "3.0 GiB beside it, 12 blobs; 2 to be verified; 1 damaged" in printed(status)
+    lost = dataclasses.replace(store, trouble="/var/lib/containerd is not there: start it")
+    told = printed(dataclasses.replace(status, containerd=lost))
+    assert "nothing is offered from there: /var/lib/containerd is not there" in told
 
 
 async def test_made_ids_leave_room_for_what_is_said_of_members() -> None:

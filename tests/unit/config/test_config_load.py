@@ -10,7 +10,7 @@ import pytest
 from eagle_node.base.errors import UsageError
 from eagle_node.config.load import assemble, load
 from eagle_node.config.sources import from_environment, from_flags
-from eagle_node.config.tree import Config, Role
+from eagle_node.config.tree import Config, Role, StoreChoice
 from eagle_node.runtime.sockets import Address
 
 DATA = Path("/var/lib/eagle-node")
@@ -194,3 +194,16 @@ def test_a_wrong_variable_is_named() -> None:
     """An error in the environment names the variable, not the flag."""
     with pytest.raises(UsageError, match=r"^EAGLE_NODE_SWARM_PORT: 'tcp://1' is not a port"):
         from_environment({"EAGLE_NODE_SWARM_PORT": "tcp://1"})
+
+
+def test_dedupe_needs_to_know_where_containerd_keeps_blobs() -> None:
+    """Copies are dropped only where somebody else has been said to have them."""
+    with pytest.raises(UsageError, match=r"--containerd-content auto"):
+        load({"dedupe": ["true"]}, file=None, environment={})
+    config = load(
+        {"dedupe": ["true"], "containerd-content": ["/data/containerd"]}, file=None, environment={}
+    )
+    assert config.lending.dedupe
+    assert config.lending.store == StoreChoice(path=Path("/data/containerd"))
+    config = load({"containerd-content": ["auto"]}, file=None, environment={})
+    assert config.lending.store == StoreChoice(path=None)

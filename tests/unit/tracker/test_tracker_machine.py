@@ -384,3 +384,40 @@ def test_a_seeder_is_never_banned() -> None:
     for complainant in (11, 12, 13):
         cluster.joins(node(complainant), 1)
     assert all(peers[-1] == 1 for peers in cluster.joins(node(20)))
+
+
+def _parent(cluster: Cluster, number: int) -> tuple[str, int, str]:
+    """Address of the first peer that a node is given, and the plan's revision."""
+    cluster.load("", BLOB)
+    plan = cluster.machine.plan(PlanRequest(node=node(number), digest=BLOB, size=SIZE), cluster.now)
+    return plan.stripes[0][0].host, plan.stripes[0][0].port, plan.revision
+
+
+def test_a_blob_may_be_offered_at_another_port() -> None:
+    """Peers of that blob are sent there, those of others are not; a move is another revision."""
+    cluster = Cluster()
+    cluster.holds(node(1))
+    host, port, before = _parent(cluster, 2)
+    assert (host, port) == (node(1).host, 61007)
+    cluster.machine.take_changed()
+    (held,) = holds(node(1), BLOB).held
+    cluster.advertise(Advert(node=node(1), held=(replace(held, port=61009),)))
+    assert cluster.machine.take_changed() == {(("", BLOB), node(2).node_id)}
+    assert _parent(cluster, 2)[:2] == (host, 61009)
+    assert _parent(cluster, 2)[2] != before
+    cluster.machine.load(
+        ("", blob("other")), SIZE, [HeldRow(node_id=node(1).node_id, have=None)], 0.0
+    )
+    other = cluster.machine.plan(
+        PlanRequest(node=node(2), digest=blob("other"), size=SIZE), cluster.now
+    )
+    assert other.stripes[0][0].port == 61007
+
+
+def test_a_port_of_a_holding_survives_in_the_table() -> None:
+    """A wave that is loaded anew sends peers there."""
+    cluster = Cluster()
+    cluster.advertise(Advert(node=node(1)))
+    row = HeldRow(node_id=node(1).node_id, have=None, port=61009)
+    cluster.machine.load(("", BLOB), SIZE, [row], 0.0)
+    assert _parent(cluster, 2)[1] == 61009

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ async def test_holdings_survive_a_restart(tmp_path: Path) -> None:
     async with HoldingTable(path) as table:
         assert await table.nodes() == [mine]
         assert await holders(table, blob()) == {1: None}
+
+
+async def test_the_port_of_a_holding_is_the_latest() -> None:
+    """Also when nothing but the port has changed."""
+    async with HoldingTable(None) as table:
+        (held,) = holds(node(1), blob()).held
+        for port in (0, 61009, 0):
+            await table.apply(Advert(node=node(1), held=(replace(held, port=port),)))
+            (row,) = await table.holders(blob())
+            assert (row.have, row.port) == (None, port)
 
 
 async def test_thousands_of_rows_are_one_transaction() -> None:

@@ -1,0 +1,119 @@
+"""Real BitTorrent sessions take segments out of one file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from eagle_node.base.ids import InfoHash
+from eagle_node.lending import wire
+from eagle_node.metrics.instruments import total
+from eagle_node.swarm.session import Swarm
+from eagle_node.trust.certificates import node_identity
+from eagle_node.trust.key import new_key
+from tests.integration.lending.ground import (
+    LOOPBACK,
+    blob,
+    download,
+    lent_file,
+    seed,
+    torrent_identity,
+    torrents_of,
+)
+from tests.integration.swarm.rig import swarm_config
+
+MIB = 1 << 20
+DATA = blob(5 * MIB + 77)
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+async def test_a_session_gets_every_segment(tmp_path: Path, secured: bool) -> None:
+    """Out of the middle of the file; with a cluster key over TLS, each end of which is a node."""
+    key = new_key()
+    ours, theirs = (node_identity(key), node_identity(key)) if secured else (None, None)
+    lent = lent_file(tmp_path, DATA)
+    root = ours.torrent_identity().root if ours is not None else b""
+    torrents = torrents_of(lent, root_certificate=root)
+    identity = torrent_identity(theirs) if theirs is not None else None
+    async with (
+        seed(identity=ours) as seeding,
+        Swarm(swarm_config(), identity=identity) as swarm,
+    ):
+        seeding.offers.add(lent, torrents)
+        (tmp_path / "got").mkdir()
+        assert await download(swarm, seeding.listener.port, torrents, tmp_path / "got") == DATA
+        assert total(seeding.metrics.peer_upload_bytes) >= len(DATA)
+
+
+async def test_slots_are_passed_on(tmp_path: Path) -> None:
+    """One slot serves all segments, one after the other."""
+    lent = lent_file(tmp_path, DATA)
+    torrents = torrents_of(lent)
+    async with seed(slots=1) as seeding, Swarm(swarm_config()) as swarm:
+        seeding.offers.add(lent, torrents)
+        (tmp_path / "got").mkdir()
+        assert await download(swarm, seeding.listener.port, torrents, tmp_path / "got") == DATA
+
+
+async def _connect(
+    port: int, info_hash: InfoHash
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A peer that has said which torrent it wants."""
+    reader, writer = await asyncio.open_connection(LOOPBACK, port)
+    writer.write(wire.handshake(info_hash, b"-TT0001-............"))
+    return reader, writer
+
+
+async def test_strangers_get_nothing(tmp_path: Path) -> None:
+    """Who wants an unknown torrent, or what is beside a segment, is hung up on."""
+    lent = lent_file(tmp_path, DATA)
+    torrents = torrents_of(lent)
+    async with seed() as seeding:
+        seeding.offers.add(lent, torrents)
+        reader, writer = await _connect(seeding.listener.port, InfoHash(bytes(20)))
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readexactly(1)
+        writer.close()
+        reader, writer = await _connect(seeding.listener.port, torrents[0].info_hash)
+        await reader.readexactly(wire.HANDSHAKE_LENGTH)
+        beyond = torrents[0].segment.length // torrents[0].segment.piece_length
+        writer.write(b"\0\0\0\1\2" + b"\0\0\0\x0d\6" + beyond.to_bytes(4, "big") + bytes(8))
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readexactly(1000)
+        writer.close()
+
+
+async def test_peers_are_cut_off_when_a_blob_is_withdrawn(tmp_path: Path) -> None:
+    """They ask others at once, and do not wait for what is gone."""
+    lent = lent_file(tmp_path, DATA)
+    torrents = torrents_of(lent)
+    async with seed() as seeding:
+        seeding.offers.add(lent, torrents)
+        reader, writer = await _connect(seeding.listener.port, torrents[0].info_hash)
+        await reader.readexactly(wire.HANDSHAKE_LENGTH)
+        assert seeding.listener.is_busy(lent.digest)
+        seeding.offers.withdraw(lent.digest)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readexactly(1000)
+        writer.close()
+
+
+async def test_no_byte_of_a_changed_file_is_sent(tmp_path: Path) -> None:
+    """It is looked at after each reading; whoever owns the offer hears of it."""
+    lent = lent_file(tmp_path, DATA)
+    torrents = torrents_of(lent)
+    async with seed() as seeding:
+        seeding.offers.add(lent, torrents)
+        reader, writer = await _connect(seeding.listener.port, torrents[0].info_hash)
+        answer = await reader.readexactly(wire.HANDSHAKE_LENGTH + 5)
+        assert answer[-1] == 14
+        lent.path.write_bytes(bytes(len(DATA)))
+        request = wire.Block(0, 0, 16384)
+        writer.write(b"\0\0\0\1\2" + b"\0\0\0\x0d\6" + bytes(8) + request.length.to_bytes(4, "big"))
+        assert await reader.readexactly(5) == wire.unchoke()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readexactly(1)
+        assert seeding.altered == [lent.digest]
+        writer.close()
