@@ -26,7 +26,8 @@ from eagle_node.registry.names import DOCKER_HUB, BadName
 
 STDOUT = "-"
 _TRUST = {
-    "first": "First fetch of this URL through this node: the digest is recorded, and held to.",
+    "first": "First fetch of this URL through this node: the file was read to learn its digest, "
+    "which is recorded and held to.",
     "new": "The digest is recorded in the place of the one before, and held to.",
 }
 """What is said of how a file's digest was learnt."""

@@ -95,6 +95,8 @@ def in_words(error: Exception) -> str:
     if isinstance(inner, OSError) and inner.errno is not None:
         # asyncio's strerror repeats the address; negative numbers are getaddrinfo's.
         return os.strerror(inner.errno) if inner.errno > 0 else str(inner.strerror)
+    if isinstance(inner, OSError) and inner.strerror:  # a resolver's, without a number
+        return inner.strerror
     return str(inner) or "no answer in time"
 
 

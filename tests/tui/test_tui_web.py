@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,6 +40,9 @@ async def test_a_browser_gets_the_dashboard_with_the_token_only(tmp_path: Path) 
                 assert answer.status == 403, path
         async with admitted(url, token) as (browser, page):
             assert f"{url.replace('http', 'ws')}/ws" in page
+            links = re.findall(r"(?:href|src)=\"(https?://[^\"]+)", page)
+            assert links
+            assert all(each.startswith(url) for each in links), "nothing is of another site"
             await _refused_elsewhere(browser, url)
             await page_shows(browser, url, "us-1-web-0002")
 

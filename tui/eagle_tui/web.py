@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 import secrets
 import shlex
 import socket
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import aiohttp_jinja2
 import jinja2
@@ -28,6 +31,8 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _TOKEN_BYTES = 24
+_FOREIGN = re.compile(r"<link\b[^>]*\bhref=\"https?://[^>]*>")
+"""A style sheet of another site; our own have no scheme before they are filled in."""
 _HEARTBEAT_S = 15.0
 """Between signs of life of a page's socket; a browser that is gone ends its process."""
 
@@ -60,7 +65,7 @@ def build_app(command: Sequence[str], *, name: str, token: str) -> web.Applicati
     """
     server = _Pages(command, title="eagle-node", public_url=f"http://{name}")
     app = web.Application(middlewares=[_guard(name, token)])
-    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(server.templates_path))
+    aiohttp_jinja2.setup(app, loader=jinja2.FunctionLoader(partial(_template, server)))
     app.add_routes(
         [
             web.get("/", server.handle_index, name="index"),
@@ -69,6 +74,12 @@ def build_app(command: Sequence[str], *, name: str, token: str) -> web.Applicati
         ]
     )
     return app
+
+
+def _template(server: Server, name: str) -> str:
+    """textual-serve's page without the font of another site: it would hold up the page where that
+    site cannot be reached, and tell it of the page where it can."""
+    return _FOREIGN.sub("", (Path(server.templates_path) / name).read_text())
 
 
 class _Pages(Server):

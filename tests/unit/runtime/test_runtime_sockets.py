@@ -132,6 +132,7 @@ def test_an_address_of_another_host_is_no_port_in_use() -> None:
         (ConnectionRefusedError(111, "Connect call failed ('192.0.2.1', 1)"), "Connection refused"),
         (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
         (OSError("Multiple exceptions: ..."), "Multiple exceptions: ..."),
+        (OSError(None, "Could not contact DNS servers"), "Could not contact DNS servers"),
         (TimeoutError(), "no answer in time"),
     ],
 )
