@@ -8,6 +8,8 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.support.dns import dns_server
 from tests.support.images import MANIFEST_TYPE, files_image, push
 from tests.support.netns import network
@@ -22,6 +24,7 @@ LOOKED_UP_S = 60
 """For curl; glibc alone takes 10 s for each name of a dead server, and a pull has many."""
 
 
+@pytest.mark.slow
 async def test_a_frozen_dns_server_is_named(tmp_path: Path) -> None:
     """By the mirror and by the proxy; once it answers again, so does the registry."""
     image = files_image(tmp_path / "image", [20 * KIB])
