@@ -23,7 +23,7 @@ from eagle_node.registry.redirects import REDIRECTS, next_url, same_origin
 from eagle_node.registry.tls import TlsContexts
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
-from eagle_node.runtime.lookup import LOOK_UP_S, NoServerAnswers, Resolver
+from eagle_node.runtime.lookup import LOOK_UP_S, NoServerAnswers, Resolver, unanswered
 from eagle_node.runtime.tracing import TRACE_HEADERS, note, span, trace_headers
 
 log = logging.getLogger(__name__)
@@ -145,13 +145,14 @@ class Transport:
         self._user_agent = user_agent
         self._tls = TlsContexts()
         self._session: aiohttp.ClientSession | None = None
+        self._resolver = Resolver()
         self._unreachable: OrderedDict[str, None] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         # Before the whole attempt to connect is given up, which could not tell why.
-        resolver = Resolver(look_up_s=min(LOOK_UP_S, _NAME_SHARE * self._timeout_s))
+        self._resolver = Resolver(look_up_s=min(LOOK_UP_S, _NAME_SHARE * self._timeout_s))
         connector = aiohttp.TCPConnector(
-            limit=0, resolver=HostNames(resolver), socket_factory=self._socket
+            limit=0, resolver=HostNames(self._resolver), socket_factory=self._socket
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -257,8 +258,11 @@ class Transport:
                 )
                 note({"http.response.status_code": response.status})
         except Unavailable as error:
+            host = request.url.host or ""
+            if isinstance(error, Silent) and self._resolver.is_asking(host):
+                error = Silent(f"{request.name}: {unanswered(host)}")
             self._note_silent(request.url.authority, error)
-            raise
+            raise error from error.__cause__
         self._note_answering(request.url.authority)
         return response
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import re
 import socket
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ from eagle_node.runtime.clock import Clock, monotonic
 
 LOOK_UP_S = 7.0
 """For one name: a second server is asked after 5 s (resolv.conf(5), ``timeout``)."""
-AGAIN_S = 1.0
-"""For a name whose last look-up took too long: the answer may have come meanwhile."""
+_LEAST_S = 1.0
+"""For who joins a look-up that has taken most of its time."""
 KEPT_S = 30.0
-"""How long an answer that came too late is kept, and how long a name that got none is doubted."""
+"""How long an answer that came too late is kept."""
 _MOST_THREADS = 32
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _SERVER = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
@@ -49,8 +49,9 @@ class _LookUp:
     """One that is under way, or that came too late."""
 
     outcome: asyncio.Future[Sequence[Found]]
-    until: float = float("inf")
-    """When it is to be forgotten."""
+    began: float
+    until: float = math.inf
+    """When it is to be forgotten; infinite while somebody has yet to give up."""
 
 
 class Resolver:
@@ -67,36 +68,37 @@ class Resolver:
         self._look_up_s = look_up_s
         self._ask = ask or _getaddrinfo
         self._clock = clock
-        self._look_ups: OrderedDict[str, _LookUp] = OrderedDict()
-        self._slow: OrderedDict[str, float] = OrderedDict()
-        """Until when a name is doubted."""
+        self._look_ups: dict[str, _LookUp] = {}
         self._threads = 0
 
     async def addresses(self, host: str) -> Sequence[Found]:
         """All addresses of ``host``, which may be one; `LookUpFailed`, `NoServerAnswers`."""
         if (literal := _literal(host)) is not None:
             return [literal]
-        self._forget(self._clock())
-        look_up = self._look_ups.get(host) or self._begin(host)
-        patience_s = min(AGAIN_S, self._look_up_s) if host in self._slow else self._look_up_s
-        await asyncio.wait([look_up.outcome], timeout=patience_s)
+        now = self._clock()
+        self._forget(now)
+        look_up = self._look_ups.get(host) or self._begin(host, now)
+        left_s = look_up.began + self._look_up_s - now
+        await asyncio.wait([look_up.outcome], timeout=max(left_s, min(_LEAST_S, self._look_up_s)))
         if not look_up.outcome.done():
-            look_up.until = self._slow[host] = self._clock() + KEPT_S
-            raise NoServerAnswers(
-                f"host name {host} cannot be looked up: no answer from {servers()}"
-            )
-        self._slow.pop(host, None)
-        self._look_ups.pop(host, None)
+            look_up.until = self._clock() + KEPT_S
+            raise NoServerAnswers(unanswered(host))
+        if self._look_ups.get(host) is look_up:
+            del self._look_ups[host]
         return look_up.outcome.result()
 
-    def _begin(self, host: str) -> _LookUp:
+    def is_asking(self, host: str) -> bool:
+        """Whether ``host`` is being looked up."""
+        return host in self._look_ups and not self._look_ups[host].outcome.done()
+
+    def _begin(self, host: str, now: float) -> _LookUp:
         if self._threads >= _MOST_THREADS:
             raise NoServerAnswers(
                 f"host name {host} cannot be looked up: {_MOST_THREADS} others still wait for "
                 f"{servers()}"
             )
         loop = asyncio.get_running_loop()
-        look_up = self._look_ups[host] = _LookUp(loop.create_future())
+        look_up = self._look_ups[host] = _LookUp(loop.create_future(), now)
         look_up.outcome.add_done_callback(_retrieved)
         self._threads += 1
         threading.Thread(
@@ -136,10 +138,17 @@ class Resolver:
             outcome.set_result(found)
 
     def _forget(self, now: float) -> None:
-        self._slow = OrderedDict((h, until) for h, until in self._slow.items() if until > now)
+        """Drop what came too late, if it is old or no answer."""
         for host, look_up in list(self._look_ups.items()):
-            if look_up.until <= now and look_up.outcome.done():
+            outcome = look_up.outcome
+            is_late = outcome.done() and look_up.until < math.inf
+            if is_late and (look_up.until <= now or outcome.exception() is not None):
                 del self._look_ups[host]
+
+
+def unanswered(host: str) -> str:
+    """That nobody says what ``host`` stands for."""
+    return f"host name {host} cannot be looked up: no answer from {servers()}"
 
 
 def servers() -> str:
@@ -174,7 +183,7 @@ def _getaddrinfo(host: str) -> Sequence[Found]:
 
 def _told(host: str, failure: OSError | UnicodeError) -> LookUpFailed:
     if isinstance(failure, socket.gaierror) and failure.errno == socket.EAI_AGAIN:
-        return NoServerAnswers(f"host name {host} cannot be looked up: no answer from {servers()}")
+        return NoServerAnswers(unanswered(host))
     return LookUpFailed(f"host name {host} does not resolve ({servers()})")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 from collections import defaultdict, deque
@@ -162,7 +163,7 @@ class Origin:
         self, request: web.Request, content: bytes, behaviour: Behaviour, seen: Seen
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers=dict(behaviour.headers))
-        response.content_type = "application/octet-stream"
+        response.content_type = _media_type(request.path, content)
         first, stop = 0, len(content)
         match = _RANGE.match(request.headers.get("Range", ""))
         if match and behaviour.ranges:
@@ -193,6 +194,14 @@ class Origin:
             seen.sent += len(chunk)
             if rate:
                 await asyncio.sleep(len(chunk) / rate)
+
+
+def _media_type(path: str, content: bytes) -> str:
+    """What a manifest says of itself, if it does."""
+    told: object = None
+    if "/manifests/" in path and content.startswith(b"{"):
+        told = json.loads(content).get("mediaType")
+    return told if isinstance(told, str) and "/" in told else "application/octet-stream"
 
 
 @asynccontextmanager

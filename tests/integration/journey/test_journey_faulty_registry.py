@@ -116,7 +116,8 @@ async def test_a_silent_registry_is_asked_by_one_at_a_time(here: Site) -> None:
             node = here.nodes[number % 3]
             group.create_task(here.image.pull(node))
             group.create_task(_is_missing(node, manifest_url(node, f"other-{number}")))
-    assert here.link.connections - before <= 20, "240 questions were asked"
+            group.create_task(_is_missing(node, blob_url(node, f"sha256:{number:064}")))
+    assert here.link.connections - before <= 20, "300 questions were asked"
     [trouble] = await _troubles(here.seeder)
     assert "nothing came for" in trouble["reason"]
     await here.link.set(Fault.NONE)
