@@ -19,7 +19,9 @@ def check_content(config: Config, running: Running | None) -> list[Finding]:
     try:
         found = look(chosen.path or configured_root(), None, thorough=True)
     except Unreadable as trouble:
-        return [warning("containerd", f"no blobs are offered: {trouble.reason}", trouble.way_out)]
+        return [
+            warning("content store", f"no blobs are offered: {trouble.reason}", trouble.way_out)
+        ]
     total = format_size(sum(identity.size for identity in found.files.values()))
     text = f"user {os.geteuid()} reads {found.directory}: {len(found.files)} blobs, {total}"
-    return [ok("containerd", text)]
+    return [ok("content store", text)]

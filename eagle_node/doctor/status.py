@@ -54,17 +54,17 @@ def _containerd(status: Status) -> list[Finding]:
         return []
     if store.trouble:
         reason, _, way_out = store.trouble.partition(": ")
-        return [warning("containerd", f"no blobs are offered: {reason}", way_out)]
+        return [warning("content store", f"no blobs are offered: {reason}", way_out)]
     findings = [
         ok(
-            "containerd",
+            "content store",
             f"{store.blobs} blobs, {format_size(store.bytes)}, are offered out of {store.path}; "
             f"{store.waiting} are to be verified",
         )
     ]
     if store.wrong:
         text = f"{store.wrong} files in {store.path} hold other bytes than their names say"
-        findings.append(warning("containerd", text, "the node's log names them: ctr content rm"))
+        findings.append(warning("content store", text, "the node's log names them: ctr content rm"))
     return findings
 
 

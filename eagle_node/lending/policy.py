@@ -9,6 +9,7 @@ the next look.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -148,6 +149,8 @@ class Shelf:
         """Files that are being read, whether they are still what they were or not."""
         self._queue: list[Digest] | None = None
         """Files to be read while nobody waits, the first one last; None: to be sorted anew."""
+        self._retry_at = math.inf
+        """When files that could not be read are worth another look."""
 
     def state(self, digest: Digest) -> State | None:
         """Of a blob's file; None when there is none."""
@@ -186,7 +189,8 @@ class Shelf:
             case Altered(digest=digest):
                 effects += self._removed(digest)
             case Ticked():
-                self._queue = self._queue or None
+                if now >= self._retry_at:
+                    self._queue, self._retry_at = None, math.inf
             case _:
                 assert_never(event)
         return [*effects, *self._next(now)]
@@ -251,6 +255,7 @@ class Shelf:
             del self._entries[event.digest]
         else:
             entry.state, entry.not_before = State.FOUND, now + RETRY_S
+            self._retry_at = entry.not_before
 
     def _next(self, now: float) -> Sequence[Effect]:
         ready = [digest for digest in self._hurried if self._may_read(digest, now)]

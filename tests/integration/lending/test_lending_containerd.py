@@ -10,6 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from eagle_node.trust.key import create_key_file
 from tests.support import http
 from tests.support.clients.containerd import Containerd, containerd
 from tests.support.clients.route import Route
@@ -199,6 +202,24 @@ async def test_rights_are_the_registrys_also_for_what_containerd_has(tmp_path: P
             headers={"Authorization": auth.header},
         )
         assert await ground.registry.blob_bytes() == origin
+
+
+@pytest.mark.slow
+async def test_nodes_with_a_cluster_key_get_it_over_tls(tmp_path: Path) -> None:
+    """Both ends are nodes of the cluster; the registry sends nothing more."""
+    key = tmp_path / "cluster.key"
+    create_key_file(key)
+    secured = ("--cluster-key-file", str(key))
+    async with host(tmp_path, "--dedupe", *secured) as ground:
+        node, layers = ground.node, [layer.digest for layer in ground.image.layers]
+        await ground.runtime.fetch(REFERENCE)
+        await ground.lends(*layers)
+        async with eagle_node(tmp_path / "b", *ground.flags, *secured, *node.pins) as second:
+            for digest in layers:
+                await pull_blob(second, digest)
+            account = await traffic(second)
+        assert account["origin_bytes"] == 0
+        assert account["peer_download_bytes"] >= sum(LAYERS)
 
 
 async def _evict(node: Node, digest: str) -> None:
