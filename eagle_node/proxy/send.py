@@ -17,6 +17,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.reader import BlobReader, FileSlice
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.multipart import Body
+from eagle_node.runtime.sendfile import send_file
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,7 @@ async def _send_range(
             if transport is None or transport.is_closing():
                 raise ConnectionResetError("the client has gone")
             if transport.get_extra_info("sslcontext") is None:
-                loop = asyncio.get_running_loop()
-                sent = await loop.sendfile(transport, part.file, part.offset, part.length)
+                sent = await send_file(transport, part.file, part.offset, part.length)
             else:
                 sent = await _write_slice(response, part)
             metrics.served(reader.source, sent)
