@@ -1,6 +1,7 @@
 """BitTorrent: libtorrent behind asyncio.
 
 ``torrents``  a segment's metainfo: made deterministically, checked when it comes from elsewhere
+``merkle``    the hash tree over a segment's bytes
 ``settings``  libtorrent's settings as functions of the configuration, each with its reason
 ``events``    what happens in the swarm, as facts
 ``session``   torrents in, events out; woken by the alert file descriptor, never polling

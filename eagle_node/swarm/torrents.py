@@ -17,9 +17,10 @@ from eagle_node.base.errors import Unavailable, WrongContent
 from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.files import BlobDirectory, segment_name
 from eagle_node.blobs.segments import Layout, Segment
+from eagle_node.swarm.merkle import BLOCK, leaf_hashes, piece_layer
 
-_BLOCK = 16 << 10
-"""Bytes under a leaf of the hash tree (BEP 52)."""
+_CHUNK = 256 << 10
+"""Bytes that are read and hashed at a time: they stay in a core's second-level cache."""
 _KEYS = frozenset({b"info", b"piece layers"})
 """What metainfo of a segment holds at its top level."""
 
@@ -55,23 +56,30 @@ class SegmentTorrent:
 def make_torrent(
     directory: BlobDirectory, segment: Segment, *, root_certificate: bytes = b""
 ) -> SegmentTorrent:
-    """Hash a segment's file and make its torrent; blocks, about 1 ms per MiB.
+    """Hash a segment's file and make its torrent; blocks, under 1 ms per MiB, but no other thread.
 
-    ``root_certificate`` (PEM) makes it an SSL torrent, which only certificates of that CA may join.
+    libtorrent's own hashing of files holds the interpreter's lock to its end. ``root_certificate``
+    (PEM) makes it an SSL torrent, which only certificates of that CA may join.
     """
-    name = segment_name(directory.digest, segment.index)
-    entry = lt.create_file_entry(name, segment.length)
-    creator = lt.create_torrent([entry], segment.piece_length, lt.create_torrent.v2_only)
-    creator.set_priv(True)
-    if root_certificate:
-        creator.set_root_cert(root_certificate.decode())
+    layer = piece_layer(_leaves(directory, segment), segment.piece_length)
+    made = assemble_torrent(layer, directory.digest, segment, root_certificate=root_certificate)
+    return replace(made, hashed_here=True)
+
+
+def _leaves(directory: BlobDirectory, segment: Segment) -> list[bytes]:
+    path = directory.segment(segment.index)
+    leaves: list[bytes] = []
+    chunk = memoryview(bytearray(min(_CHUNK, segment.length)))
     try:
-        lt.set_piece_hashes(creator, str(directory.path))
-    except RuntimeError as error:
-        raise Unavailable(f"cannot hash {directory.segment(segment.index)}: {error}") from error
-    made: Any = creator.generate()
-    content: Any = {key: made[key] for key in _KEYS & made.keys()}
-    return replace(_torrent(directory.digest, segment, lt.bencode(content)), hashed_here=True)
+        with path.open("rb") as file:
+            for start in range(0, segment.length, _CHUNK):
+                wanted = chunk[: segment.length - start]
+                if file.readinto(wanted) < len(wanted):
+                    raise Unavailable(f"cannot hash {path}: it is too short")
+                leaves += leaf_hashes(wanted)
+    except OSError as error:
+        raise Unavailable(f"cannot hash {path}: {error.strerror}") from error
+    return leaves
 
 
 def make_whole_torrent(
@@ -180,7 +188,7 @@ def _torrent(digest: Digest, segment: Segment, metainfo: bytes) -> SegmentTorren
 def _merkle_root(layer: bytes, piece_length: int) -> bytes:
     """Of the tree above a piece layer, padded with the hashes of pieces of zero hashes (BEP 52)."""
     pad = bytes(32)
-    for _ in range((piece_length // _BLOCK).bit_length() - 1):
+    for _ in range((piece_length // BLOCK).bit_length() - 1):
         pad = hashlib.sha256(pad + pad).digest()
     nodes = [layer[at : at + 32] for at in range(0, len(layer), 32)]
     while len(nodes) > 1:
