@@ -27,6 +27,8 @@ _SOON_S = 0.3
 """How long somebody may wait for a report."""
 _SPREAD_S = 2.0
 """Over which nodes report to a tracker that has just become one."""
+_FAREWELL_S = 0.5
+"""What stopping may cost where no tracker answers."""
 _FULL_EVERY = 10
 """Intervals between full adverts."""
 
@@ -54,10 +56,13 @@ class Advertiser:
         """Called with the trackers at which something waits for this node."""
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            await self._report()
-            await asyncio.sleep(_BATCH_S)
+        """Until cancelled; then tell that there is nothing here any more."""
+        try:
+            while True:
+                await self._report()
+                await asyncio.sleep(_BATCH_S)
+        finally:
+            await self._say_farewell()
 
     def roles_changed(self) -> None:
         """Tell everything soon, at a random offset: a tracker may be new, or this node's roles."""
@@ -88,6 +93,15 @@ class Advertiser:
                 if await self._send(advert):
                     self._sent = held
                     self._alive_due = now + self._interval_s / 2
+
+    async def _say_farewell(self) -> None:
+        """Nobody should be sent here; a tracker that does not hear it forgets this node later."""
+        advert = Advert(node=self._node(), full=True, held=(), dropped=())
+        try:
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._tracker.advertise(advert)
+        except (Unavailable, TimeoutError) as error:
+            log.debug("no tracker heard the farewell: %s", error)
 
     def _advert(self, held: Mapping[Digest, Holding], *, full: bool) -> Advert:
         changed = [row for digest, row in held.items() if full or self._sent.get(digest) != row]
