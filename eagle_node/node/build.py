@@ -58,6 +58,7 @@ from eagle_node.seeder.origins import Origins
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.blocks import BlockClient
 from eagle_node.swarm.transfers import Source
+from eagle_node.swarm.window import ReceiveWindow
 from eagle_node.tracing.session import open_tracing
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.handlers import TrackerService
@@ -279,6 +280,8 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
     tracker = await enter(
         TrackerClient(parts.trackers, open_session=partial(_open_session, identity))
     )
+    window = ReceiveWindow(parts.swarm.limit_window)
+    parts.swarm.on_traffic.append(window.on_traffic)
     means = Means(
         node=lambda: parts.info,
         swarm=parts.swarm,
@@ -292,6 +295,7 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
         metrics=parts.metrics,
         discretion=parts.discretion,
         download=parts.governor.download,
+        window=window,
         clock=monotonic,
     )
     interval = parts.config.tracker.interval_s

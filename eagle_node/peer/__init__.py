@@ -6,6 +6,7 @@
 ``parts``      parts of segments, where readers want no more
 ``holders``    brings them from nodes that hold the segment, verified, rather than from the seeders
 ``beside``     blobs for which there is no room, passed on from the seeders
+``reach``      whether a peer lives, and how far away it is
 ``announce``   the loopback endpoint that tells libtorrent whom the plan names
 ``advertise``  tells the trackers what this node holds, in batches
 ``discretion`` what other nodes are told of a reader's credentials

@@ -29,6 +29,7 @@ from eagle_node.peer.discretion import ANY_READER, Discretion
 from eagle_node.peer.holders import Acquaintance, HolderSource
 from eagle_node.peer.machine import Download
 from eagle_node.peer.parts import PartSource
+from eagle_node.peer.reach import answers, round_trip_s
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import Clock
@@ -48,6 +49,7 @@ from eagle_node.swarm.events import (
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent, assemble_torrent
 from eagle_node.swarm.transfers import Source, Transfer
+from eagle_node.swarm.window import ReceiveWindow
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.schema import NodeInfo, PeerAddress, Plan, PlanRequest
 
@@ -56,9 +58,6 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.25
 _SUSPICIOUS_S = 0.75
 """Quiet after which it is worth asking libtorrent about the connections."""
-_PROBE_TIMEOUT_S = 1.5
-_HANDSHAKE = b"\x13BitTorrent protocol" + bytes(8 + 20 + 20)
-"""For a torrent that does not exist (BEP 3)."""
 _REPLAN_S = 2.0
 """Until the trackers are asked again when none answers."""
 _REPLAN_PAUSE_S = 0.1
@@ -92,6 +91,7 @@ class Means:
     discretion: Discretion
     download: ByteBudget
     """What comes past the swarm is drawn from it."""
+    window: ReceiveWindow
     clock: Clock
 
 
@@ -145,6 +145,8 @@ class SwarmFill:
         self._active: dict[int, int] = {}
         self._stripes: Sequence[Sequence[PeerAddress]] = ((),)
         """By stripe: the parent, then fallbacks."""
+        self._to_dial: dict[int, Sequence[PeerAddress]] = {}
+        """Whom a segment's next announce names; else it is the parent."""
         self._dialled_for: dict[int, PeerAddress] = {}
         """The parent that a segment was started with."""
         self._revision = ""
@@ -265,8 +267,8 @@ class SwarmFill:
                     )
                 case m.AskPlan():
                     tasks.spawn(self._plan(effect, transfer), name="download-plan")
-                case m.ProbeParent(stripe):
-                    tasks.spawn(self._probe_parent(stripe), name="download-probe")
+                case m.ProbeParent(stripe, pause_s):
+                    tasks.spawn(self._probe_parent(stripe, pause_s), name="download-probe")
                 case m.WidenMesh(stripe):
                     self._means.metrics.fallbacks.labels("mesh").inc()
                     self._dial(stripe, self._peers(stripe)[:_MESH])
@@ -284,6 +286,7 @@ class SwarmFill:
                     return None
                 self._active.pop(index, None)
                 self._dialled_for.pop(index, None)
+                self._to_dial.pop(index, None)
                 self._prepared.discard(index)
                 transfer.fetching.pop(info_hash, None)
                 log.debug("%s: segment %d finished", self._blob.digest, index)
@@ -363,18 +366,19 @@ class SwarmFill:
 
     async def _parent(self, index: int) -> Sequence[PeerAddress]:
         await self._planned.wait()
-        parents = self._peers(self._stripe_of(index))[:1]
-        self._dialled.update(parents)
-        if parents and index in self._active:
-            self._dialled_for[index] = parents[0]
-        return parents
+        peers = self._to_dial.pop(index, None) or self._peers(self._stripe_of(index))[:1]
+        self._dialled.update(peers)
+        if peers and index in self._active:
+            self._dialled_for[index] = peers[0]
+        return peers
 
-    async def _probe_parent(self, stripe: int) -> None:
+    async def _probe_parent(self, stripe: int, pause_s: float) -> None:
         """Tell a parent that is gone or frozen from one that has nothing, or hung up once."""
+        await asyncio.sleep(pause_s)
         parent = self._feeder(stripe)
         if parent is None:
             return
-        if await _answers(parent):
+        if await answers(parent):
             self._dial(stripe, (parent,))
         elif parent == self._feeder(stripe):
             self._events.put_nowait(m.ParentGone(stripe))
@@ -396,6 +400,14 @@ class SwarmFill:
         if asked.parent_failed:
             self._dial(asked.stripe, self._peers(asked.stripe)[:1])
         self._events.put_nowait(m.Planned(len(self._stripes)))
+        await self._measure_parents()
+
+    async def _measure_parents(self) -> None:
+        """Find out how far those are from whom this node downloads for the first time."""
+        parents = {peers[0].host: peers[0] for peers in self._stripes if peers}
+        for host in self._means.window.draws_on(self, parents):
+            if (found := await round_trip_s(parents[host])) is not None:
+                self._means.window.measured(host, found)
 
     def _request(self, transfer: Transfer, *, after: str = "") -> PlanRequest:
         return PlanRequest(
@@ -430,20 +442,18 @@ class SwarmFill:
             if plan.revision != before:
                 self._take(plan)
                 self._events.put_nowait(m.Planned(len(self._stripes)))
+                await self._measure_parents()
                 for stripe, quiet_s in enumerate(machine.quiet_s(self._means.clock())):
                     if quiet_s >= _SUSPICIOUS_S:
                         self._dial(stripe, self._peers(stripe)[:1])
             await asyncio.sleep(_REPLAN_PAUSE_S)
 
     def _dial(self, stripe: int, peers: Sequence[PeerAddress]) -> None:
-        self._dialled.update(peers)
-        for index in self._active:
-            if self._stripe_of(index) != stripe % len(self._stripes):
-                continue
-            for peer in peers:
-                self._means.swarm.connect(self._torrents[index].info_hash, peer.host, peer.port)
-            if peers:
-                self._dialled_for[index] = peers[0]
+        """Have what is active of a stripe ask whom to dial, and be told of ``peers``."""
+        for index in self._active if peers else ():
+            if self._stripe_of(index) == stripe % len(self._stripes):
+                self._to_dial[index] = peers
+                self._means.swarm.announce(self._torrents[index].info_hash)
 
     async def _read_stream(self, attempt: int, transfer: Transfer) -> None:
         """Read a seeder's metainfo into events; its end or error is the last of them."""
@@ -607,6 +617,7 @@ class SwarmFill:
 
     def _release(self, transfer: Transfer) -> None:
         """Leave the torrents that did not finish."""
+        self._means.window.released(self)
         for index in self._prepared:
             info_hash = self._torrents[index].info_hash
             self._means.announces.withdraw(info_hash)
@@ -616,6 +627,7 @@ class SwarmFill:
         transfer.fetching.clear()
         self._active.clear()
         self._dialled_for.clear()
+        self._to_dial.clear()
         if transfer.begun:
             transfer.arrival.woke()
 
@@ -623,27 +635,6 @@ class SwarmFill:
 def _wanted(transfer: Transfer) -> m.Wanted:
     arrival = transfer.arrival
     return m.Wanted(tuple(arrival.missing()), parts=bool(arrival.missing_parts()))
-
-
-async def _answers(peer: PeerAddress) -> bool:
-    """Whether the process behind a swarm port does anything: it hangs up on a handshake of nothing.
-
-    Only a kernel accepts connections to a stopped process.
-    """
-    writer = None
-    try:
-        async with asyncio.timeout(_PROBE_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(peer.host, peer.port)
-            writer.write(_HANDSHAKE)
-            await reader.read(1)
-    except ConnectionResetError:
-        return writer is not None
-    except (OSError, TimeoutError):
-        return False
-    finally:
-        if writer is not None:
-            writer.close()
-    return True
 
 
 def _ip(host: str) -> str:

@@ -156,9 +156,13 @@ class AskPlan:
 
 @dataclass(frozen=True, slots=True)
 class ProbeParent:
-    """Find out whether the stripe's parent still accepts connections; if so, dial it again."""
+    """Find out whether the stripe's parent still accepts connections; if so, dial it again.
+
+    ``pause_s``: first wait so many seconds.
+    """
 
     stripe: int = 0
+    pause_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ ladder of `Stage`; any progress takes it back to the bottom.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -45,8 +46,9 @@ from eagle_node.peer.events import (
     WidenMesh,
 )
 
-_PROBE_S = 0.3
-"""Between probes of a parent: its connections end together."""
+_PROBE_S = (0.02, 0.32)
+"""Pause before a parent is probed: its connections end together, and in a wave that forms it may
+learn of a segment some milliseconds after its child. Doubles with each fruitless probe."""
 LOOKAHEAD = 12
 """Segments beyond the window that are prepared: a child's window may be ahead of its parent's."""
 _DOUBT_S = 1.0
@@ -90,7 +92,10 @@ class Lane:
     """A stripe of a download, with a parent of its own."""
 
     progress_at: float
-    probed_at: float
+    probe_at: float = -math.inf
+    """When the latest probe of the parent is, or was, due."""
+    probes: int = 0
+    """Of the parent, since there was progress."""
     planning: bool = False
     """No segment is started before the tracker has answered."""
     stage: Stage = Stage.PLANNED
@@ -122,7 +127,7 @@ class Download:
         self._laid_out = False
         self._stream_open = True
         self._planned = False
-        self._lanes = [Lane(now, now - _DOUBT_S)]
+        self._lanes = [Lane(now)]
         self.attempt = 0
         self.ended = False
 
@@ -214,6 +219,7 @@ class Download:
         lane = self._lanes[index % len(self._lanes)]
         lane.progress_at = now
         lane.stage = Stage.PLANNED
+        lane.probes = 0
         lane.fed = True
 
     def _patience_s(self, stripe: int, parent: Parent) -> float:
@@ -284,15 +290,16 @@ class Download:
             lane.progress_at = now
         return starting
 
-    def _doubt_parent(
-        self, stripe: int, now: float, *, pause_s: float = _PROBE_S
-    ) -> Sequence[Effect]:
+    def _doubt_parent(self, stripe: int, now: float) -> Sequence[Effect]:
         """It may be gone, frozen, or not yet know of a segment: who answers is dialled again."""
         lane = self._lanes[stripe % len(self._lanes)]
-        if now - lane.probed_at < pause_s:
+        if now < lane.probe_at:
             return ()
-        lane.probed_at = now
-        return (ProbeParent(stripe),)
+        least, most = _PROBE_S
+        pause_s = min(most, least * 2**lane.probes)
+        lane.probes += 1
+        lane.probe_at = now + pause_s
+        return (ProbeParent(stripe, pause_s),)
 
     def _replace_parent(self, stripe: int, now: float) -> Sequence[Effect]:
         """The parent is gone for certain: no patience is due."""
@@ -336,8 +343,10 @@ class Download:
             if self.ended:
                 break
             if quiet_s < self._patience_s(stripe, parent):
-                if quiet_s >= _DOUBT_S and self._busy(stripe):
-                    effects += self._doubt_parent(stripe, now, pause_s=_DOUBT_S)
+                doubtful = min(quiet_s, now - self._lanes[stripe].probe_at) >= _DOUBT_S
+                if doubtful and self._busy(stripe):
+                    self._lanes[stripe].probe_at = now
+                    effects.append(ProbeParent(stripe))
                 continue
             if self._busy(stripe):
                 self._lanes[stripe].progress_at = now

@@ -9,5 +9,6 @@
 ``blocks``    single blocks of segments from other nodes, ``peer_wire`` the messages for it (no IO)
 ``parts``     keeps parts of segments coming
 ``lender``    what offers whole blobs out of files of others, at a port of its own
+``window``    how much may be under way on each connection
 ``governor``  one bandwidth limit over the swarm and everything else that the node transfers
 """

@@ -194,10 +194,14 @@ class Swarm:
         self.prepare(torrent, directory, observer=observer)
         self.start(torrent.info_hash, trackers)
 
-    def connect(self, info_hash: InfoHash, host: str, port: int) -> None:
-        """Dial a peer for a torrent (at libtorrent's next tick)."""
+    def announce(self, info_hash: InfoHash) -> None:
+        """Ask the first tracker again: whom it names is dialled at once.
+
+        A peer that is handed over (``connect_peer()``) would wait for libtorrent's next one-second
+        tick. ``torrent_connect_boost`` bounds how often a torrent can do this.
+        """
         if (handle := self._handles.get(info_hash)) is not None:
-            handle.connect_peer((host, port))
+            handle.force_reannounce(0, 0, lt.reannounce_flags_t.ignore_min_interval)
 
     def remove(self, info_hash: InfoHash) -> None:
         """Let go of a torrent; its file stays."""
@@ -261,6 +265,10 @@ class Swarm:
     def limit(self, *, upload: int, download: int) -> None:
         """Bound the session's rates, bytes/s; 0 is no limit."""
         self._session.apply_settings({"upload_rate_limit": upload, "download_rate_limit": download})
+
+    def limit_window(self, size: int) -> None:
+        """Bound what is under way to this node on new connections; 0: as the kernel does."""
+        self._session.apply_settings({"recv_socket_buffer_size": size})
 
     def watch_traffic(self, interval_s: float) -> None:
         """Report traffic this often while there are torrents."""

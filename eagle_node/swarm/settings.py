@@ -28,7 +28,8 @@ _ALWAYS: dict[str, int | bool | str] = {
     "torrent_connect_boost": 50,
     "connection_speed": 200,
     "smooth_connects": False,
-    "min_reconnect_time": 1,
+    # A parent that did not know a torrent yet may know it some milliseconds later.
+    "min_reconnect_time": 0,
     "max_failcount": 30,
     "peer_connect_timeout": 4,
     "handshake_timeout": 6,

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from eagle_node.base.errors import StartError
+from eagle_node.base.ids import NodeId
 from eagle_node.blobs.files import blob_directory
 from eagle_node.config.tree import LimitsConfig
+from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.swarm.events import (
     PieceRejected,
     TorrentFailed,
@@ -23,6 +25,7 @@ from eagle_node.swarm.events import (
 from eagle_node.swarm.governor import GOVERN_INTERVAL_S, Governor
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent, parse_torrent
+from eagle_node.tracker.schema import PeerAddress
 from tests.integration.swarm.liar import lie
 from tests.integration.swarm.rig import (
     LOOPBACK,
@@ -45,67 +48,93 @@ async def holder(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 @pytest.fixture
+async def endpoint() -> AsyncIterator[AnnounceEndpoint]:
+    async with AnnounceEndpoint() as running:
+        yield running
+
+
+@pytest.fixture
 async def swarm() -> AsyncIterator[Swarm]:
     async with Swarm(swarm_config()) as running:
         yield running
 
 
 def fetch(
-    swarm: Swarm, torrents: list[SegmentTorrent], root: Path, holder: Rig | None
+    endpoint: AnnounceEndpoint,
+    swarm: Swarm,
+    torrents: list[SegmentTorrent],
+    root: Path,
+    holder: Swarm | None,
 ) -> tuple[Path, Events]:
-    """Start to download torrents from a holder; where their files will be."""
+    """Start to download torrents, from a holder if there is one; where their files will be."""
     events = Events()
     directory = directory_for(root, torrents[0].digest)
     for torrent in torrents:
         swarm.prepare(torrent, directory, observer=events)
-        if holder is not None:
-            swarm.connect(torrent.info_hash, LOOPBACK, holder.swarm.port)
+        introduce(endpoint, torrent, holder)
+        swarm.start(torrent.info_hash, [endpoint.url])
     return directory, events
+
+
+def introduce(endpoint: AnnounceEndpoint, torrent: SegmentTorrent, holder: Swarm | None) -> None:
+    """Name the holder to whoever announces."""
+    peers = [PeerAddress(node_id=NodeId(""), host=LOOPBACK, port=holder.port)] if holder else []
+
+    async def named() -> list[PeerAddress]:
+        return peers
+
+    endpoint.offer(torrent.info_hash, named)
 
 
 def joined(directory: Path, torrents: list[SegmentTorrent]) -> bytes:
     return b"".join((directory / torrent.name).read_bytes() for torrent in torrents)
 
 
-async def test_two_sessions_exchange_a_blob(holder: Rig, swarm: Swarm, tmp_path: Path) -> None:
+async def test_two_sessions_exchange_a_blob(
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
     """When a torrent is reported finished its bytes are in the file."""
     torrents = await torrents_of(holder, DATA)
-    directory, events = fetch(swarm, torrents, tmp_path, holder)
+    directory, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
     await events.finished(torrent.info_hash for torrent in torrents)
     assert joined(directory, torrents) == DATA
 
 
-async def test_a_finished_download_is_seeded_on(holder: Rig, swarm: Swarm, tmp_path: Path) -> None:
+async def test_a_finished_download_is_seeded_on(
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
     """A third session gets the blob from the second one alone."""
     torrents = await torrents_of(holder, DATA)
-    _, events = fetch(swarm, torrents, tmp_path / "second", holder)
+    _, events = fetch(endpoint, swarm, torrents, tmp_path / "second", holder.swarm)
     await events.finished(torrent.info_hash for torrent in torrents)
     for torrent in torrents:
         holder.swarm.remove(torrent.info_hash)
     async with Swarm(swarm_config()) as third:
-        directory, events = fetch(third, torrents, tmp_path / "third", None)
+        directory, events = fetch(endpoint, third, torrents, tmp_path / "third", None)
         for torrent in torrents:
-            third.connect(torrent.info_hash, LOOPBACK, swarm.port)
+            introduce(endpoint, torrent, swarm)
+            third.announce(torrent.info_hash)
         await events.finished(torrent.info_hash for torrent in torrents)
         assert joined(directory, torrents) == DATA
 
 
 async def test_wrong_pieces_never_become_a_finished_torrent(
-    holder: Rig, swarm: Swarm, tmp_path: Path
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
     """A peer that sends other bytes is found out; an honest one then completes the torrent."""
     (torrent,) = await torrents_of(holder, content(200_000))
-    directory, events = fetch(swarm, [torrent], tmp_path, None)
+    directory, events = fetch(endpoint, swarm, [torrent], tmp_path, None)
     async with lie(torrent, LOOPBACK, swarm.port):
         await events.until(PieceRejected)
     assert not any(isinstance(event, TorrentFinished) for event in events.seen)
-    swarm.connect(torrent.info_hash, LOOPBACK, holder.swarm.port)
+    introduce(endpoint, torrent, holder.swarm)
+    swarm.announce(torrent.info_hash)
     await events.finished([torrent.info_hash])
     assert joined(directory, [torrent]) == content(200_000)
 
 
 async def test_a_seed_whose_file_was_altered_gives_no_wrong_bytes(
-    holder: Rig, swarm: Swarm, tmp_path: Path
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
     """Pieces that an earlier process hashed are verified as they are first read, and not sent."""
     (torrent,) = await torrents_of(holder, content(200_000))
@@ -114,19 +143,19 @@ async def test_a_seed_whose_file_was_altered_gives_no_wrong_bytes(
     holder.swarm.remove(torrent.info_hash)
     kept = parse_torrent(torrent.metainfo, torrent.digest, torrent.segment)
     holder.swarm.seed(kept, directory.path)
-    _, events = fetch(swarm, [torrent], tmp_path, holder)
+    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm)
     with pytest.raises(TimeoutError):
         await events.until(TorrentFinished, timeout_s=2.0)
     assert not any(isinstance(event, PieceRejected) for event in events.seen)
 
 
 async def test_what_this_process_has_hashed_is_sent_without_hashing_it_again(
-    holder: Rig, swarm: Swarm, tmp_path: Path
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
     """A file that changes in between is found out by the receiver, piece by piece."""
     (torrent,) = await torrents_of(holder, content(200_000))
     await asyncio.to_thread(alter, blob_directory(holder.root, torrent.digest).segment(0))
-    _, events = fetch(swarm, [torrent], tmp_path, holder)
+    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm)
     await events.until(PieceRejected)
     assert not any(isinstance(event, TorrentFinished) for event in events.seen)
 
@@ -142,12 +171,12 @@ def alter(path: Path) -> None:
 
 
 async def test_a_torrent_can_be_removed_while_it_downloads(
-    holder: Rig, swarm: Swarm, tmp_path: Path
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
     """Nothing more is heard of it, and it can be added again."""
     torrents = await torrents_of(holder, DATA)
     holder.swarm.limit(upload=200_000, download=0)
-    directory, events = fetch(swarm, torrents, tmp_path, holder)
+    directory, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
     await events.until(TorrentProgressed)
     for torrent in torrents:
         swarm.remove(torrent.info_hash)
@@ -155,19 +184,19 @@ async def test_a_torrent_can_be_removed_while_it_downloads(
         assert torrent.info_hash not in swarm
     heard = len(events.seen)
     holder.swarm.limit(upload=0, download=0)
-    directory, again = fetch(swarm, torrents, tmp_path, holder)
+    directory, again = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
     await again.finished(torrent.info_hash for torrent in torrents)
     assert joined(directory, torrents) == DATA
     assert len(events.seen) == heard
 
 
 async def test_a_file_that_cannot_be_written_fails_the_torrent(
-    holder: Rig, swarm: Swarm, tmp_path: Path
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
 ) -> None:
     """The observer is told, and that the disk is not what is full."""
     (torrent,) = await torrents_of(holder, content(200_000))
     (directory_for(tmp_path, torrent.digest) / torrent.name).mkdir()
-    _, events = fetch(swarm, [torrent], tmp_path, holder)
+    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm)
     failed = await events.until(TorrentFailed)
     assert isinstance(failed, TorrentFailed)
     assert not failed.disk_full
@@ -190,17 +219,21 @@ async def test_the_port_is_free_again_after_the_session() -> None:
         assert second.port == port
 
 
-async def test_a_session_can_stop_while_it_transfers(holder: Rig, tmp_path: Path) -> None:
+async def test_a_session_can_stop_while_it_transfers(
+    endpoint: AnnounceEndpoint, holder: Rig, tmp_path: Path
+) -> None:
     """Stopping takes a moment, whatever is under way, and leaves no thread behind."""
     torrents = await torrents_of(holder, DATA)
     holder.swarm.limit(upload=200_000, download=0)
     async with asyncio.timeout(60), Swarm(swarm_config()) as swarm:
-        _, events = fetch(swarm, torrents, tmp_path, holder)
+        _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
         await events.until(TorrentProgressed)
 
 
 @pytest.mark.alone
-async def test_stopping_does_not_hold_up_the_event_loop(holder: Rig, tmp_path: Path) -> None:
+async def test_stopping_does_not_hold_up_the_event_loop(
+    endpoint: AnnounceEndpoint, holder: Rig, tmp_path: Path
+) -> None:
     """libtorrent says good-bye to a tracker that does not answer, meanwhile others are served."""
     torrents = await torrents_of(holder, DATA)
     gaps: list[float] = []
@@ -215,7 +248,7 @@ async def test_stopping_does_not_hold_up_the_event_loop(holder: Rig, tmp_path: P
     with socket.create_server((LOOPBACK, 0)) as silent:
         tracker = f"http://{LOOPBACK}:{silent.getsockname()[1]}/announce"
         async with Swarm(swarm_config()) as swarm:
-            _, events = fetch(swarm, torrents, tmp_path, holder)
+            _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
             for torrent in torrents:
                 swarm.start(torrent.info_hash, [tracker])
             await events.until(TorrentFinished)
@@ -229,7 +262,7 @@ async def test_stopping_does_not_hold_up_the_event_loop(holder: Rig, tmp_path: P
 @pytest.mark.alone
 @pytest.mark.parametrize("direction", ["upload", "download"])
 async def test_a_limit_counts_for_peers_on_this_host(
-    holder: Rig, swarm: Swarm, tmp_path: Path, direction: str
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path, direction: str
 ) -> None:
     """Peers on the LAN, and on loopback, are limited like all others, with few bytes too many."""
     limit, up = 2 * MIB, direction == "upload"
@@ -244,7 +277,7 @@ async def test_a_limit_counts_for_peers_on_this_host(
     limited.watch_traffic(GOVERN_INTERVAL_S)
     governor.start()
     torrents = await torrents_of(holder, content(24 * MIB))
-    _, events = fetch(swarm, torrents, tmp_path, holder)
+    _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
     await events.until(TorrentProgressed)
     await asyncio.sleep(1.0)
     before, started = await moved(limited, totals)
@@ -259,12 +292,14 @@ async def moved(swarm: Swarm, totals: list[int]) -> tuple[int, float]:
     return totals[-1], asyncio.get_running_loop().time()
 
 
-async def test_traffic_is_told_on_demand(holder: Rig, swarm: Swarm, tmp_path: Path) -> None:
+async def test_traffic_is_told_on_demand(
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
     """Totals that are asked for include what has just been transferred."""
     told: list[Traffic] = []
     swarm.on_traffic.append(told.append)
     torrents = await torrents_of(holder, DATA)
-    _, events = fetch(swarm, torrents, tmp_path, holder)
+    _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
     await events.finished(torrent.info_hash for torrent in torrents)
     await swarm.refresh_traffic()
     assert told[-1].received_payload >= len(DATA)

@@ -34,6 +34,7 @@ from eagle_node.peer.events import (
 )
 from eagle_node.peer.machine import LOOKAHEAD, Download, Stage
 
+PROBE_S = 0.02
 STALL = 3.0
 DENIED = Denied("no", status=401, code="UNAUTHORIZED")
 BROKEN = Unavailable("the connection broke")
@@ -230,8 +231,8 @@ def test_a_parent_that_is_gone_is_replaced_at_once() -> None:
     story = Story(window=2)
     story.lay_out()
     assert started(story.metainfo(0, 1, 2, 3)) == [0, 1]
-    assert story.tell(ParentLost(), after=0.5) == [ProbeParent()]
-    assert story.tell(ParentLost(), after=0.1) == []
+    assert story.tell(ParentLost(), after=0.5) == [ProbeParent(0, PROBE_S)]
+    assert story.tell(ParentLost(), after=PROBE_S / 2) == []
     assert story.tell(ParentGone()) == [AskPlan(parent_failed=True, gone=True)]
     assert story.tell(ParentGone()) == []
     assert started(story.tell(Planned())) == [2, 3]
@@ -242,9 +243,19 @@ def test_a_connection_that_ends_without_the_parent_is_nothing() -> None:
     story = Story()
     story.lay_out()
     story.metainfo(0)
-    assert story.tell(ParentLost(), after=0.5) == [ProbeParent()]
+    assert story.tell(ParentLost(), after=0.5) == [ProbeParent(0, PROBE_S)]
     assert story.tell(BytesArrived(0)) == []
-    assert story.tell(ParentLost(), after=1) == [ProbeParent()]
+    assert story.tell(ParentLost(), after=1) == [ProbeParent(0, PROBE_S)]
+
+
+def test_a_parent_that_does_not_know_a_segment_yet_is_asked_again_and_again() -> None:
+    """In a wave that forms, a child may be some milliseconds ahead of its parent."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(0)
+    probes = [effect for _ in range(7) for effect in story.tell(ParentLost(), after=0.4)]
+    pauses = [PROBE_S * 2**number for number in range(5)]
+    assert probes == [ProbeParent(0, pause) for pause in (*pauses, pauses[-1], pauses[-1])]
 
 
 def test_a_quiet_parent_is_probed_every_second() -> None:
