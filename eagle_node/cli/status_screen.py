@@ -151,7 +151,9 @@ def _containerd(status: Status) -> list[tuple[str, str]]:
 
 def _trouble(trouble: RegistryTrouble) -> str:
     named = trouble.registry in trouble.reason
-    return trouble.reason if named else f"{trouble.registry}: {trouble.reason}"
+    told = trouble.reason if named else f"{trouble.registry}: {trouble.reason}"
+    again = f"; asked again in {duration(trouble.retry_in_s)}" if trouble.retry_in_s >= 1 else ""
+    return f"{told}{again}"
 
 
 def _health(status: Status) -> str:

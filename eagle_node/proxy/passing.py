@@ -12,7 +12,7 @@ from yarl import URL
 from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.proxy.intercept import Opened
-from eagle_node.proxy.way_out import named_in_path
+from eagle_node.proxy.way_out import cannot_answer
 from eagle_node.registry.forward_reply import ForwardReply
 from eagle_node.registry.headers import moved
 from eagle_node.registry.route import Ping, Route
@@ -48,7 +48,7 @@ class Passing:
                 _body(request),
                 request.headers.get(hdrs.AUTHORIZATION),
             ),
-            raise_401=named_in_path(request, route),
+            raise_401=cannot_answer(request, route),
         )
 
     async def absolute(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:

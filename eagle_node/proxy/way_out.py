@@ -16,9 +16,10 @@ from eagle_node.registry.route import Route
 _READS = (hdrs.METH_GET, hdrs.METH_HEAD)
 
 
-def named_in_path(request: web.BaseRequest, route: Route) -> bool:
-    """Whether the registry stands in the path."""
-    return "ns" not in request.query and len(request.path) > len(route.path)
+def cannot_answer(request: web.BaseRequest, route: Route) -> bool:
+    """Whether a 401 is lost on the client: it shows nothing, and the registry is in the path."""
+    shows = hdrs.AUTHORIZATION in request.headers
+    return not shows and "ns" not in request.query and len(request.path) > len(route.path)
 
 
 def with_way_out(refusal: Denied, request: web.BaseRequest, route: Route, registry: str) -> Denied:
@@ -27,8 +28,7 @@ def with_way_out(refusal: Denied, request: web.BaseRequest, route: Route, regist
     The reason stands in the challenge as well (RFC 6750 section 3): a HEAD has no other place for
     it, and with a HEAD pushes begin.
     """
-    shown = hdrs.AUTHORIZATION in request.headers
-    if refusal.status != 401 or shown or not named_in_path(request, route):
+    if refusal.status != 401 or not cannot_answer(request, route):
         return refusal
     itself = f"use {registry} itself, with this node as HTTPS_PROXY"
     if request.method in _READS:

@@ -62,6 +62,10 @@ async def test_trouble_is_told_first_and_with_its_reason() -> None:
     told = printed(status, Readiness(ready=False, reasons=("the disk is full",)))
     assert "▲ not ready: the disk is full" in told
     assert "ghcr.io: answers 503; in trouble for 42 s" in told
+    waiting = dataclasses.replace(trouble, retry_in_s=7.0)
+    status = dataclasses.replace(status, registries=RegistriesStatus(troubles=(waiting,)))
+    told = printed(status, Readiness(ready=False, reasons=("the disk is full",)))
+    assert "ghcr.io: answers 503; asked again in 7 s; in trouble for 42 s" in told
     rows = told[told.index("member ") :].splitlines()[1:3]
     assert [row.split()[2] for row in rows] == ["dead", "suspect"]
 
