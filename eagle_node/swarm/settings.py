@@ -20,9 +20,6 @@ _ALWAYS: dict[str, int | bool | str] = {
     "enable_outgoing_utp": False,
     "enable_incoming_utp": False,
     "mixed_mode_algorithm": 0,
-    # No obfuscation of what we dial: it hides nothing from who listens, and costs each connection a
-    # round trip and two key agreements. Secrecy is TLS, with a cluster key.
-    "out_enc_policy": 2,  # pe_disabled
     # Several nodes may share an address (tests, NAT); a plan names peers, so dial them at once.
     "allow_multiple_connections_per_ip": True,
     "torrent_connect_boost": 50,
