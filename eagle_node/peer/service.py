@@ -61,7 +61,10 @@ class Peer:
             if digest in self._cache and (reader := self._cache.open(digest)) is not None:
                 return reader
         transfer = await self._transfers.start(
-            digest, self._source(blob, authorization), whole=whole
+            digest,
+            self._source(blob, authorization),
+            whole=whole,
+            claim=(blob, authorization),
         )
         if transfer is None:
             return await self.open(blob, authorization, whole=whole)

@@ -117,7 +117,11 @@ class Prefetcher:
                 return
             self._metrics.prefetches.labels("begun").inc()
             transfer = await self._transfers.start(
-                blob.digest, self._origin(blob, authorization), whole=True, ahead=True
+                blob.digest,
+                self._origin(blob, authorization),
+                whole=True,
+                ahead=True,
+                claim=(blob, authorization),
             )
             if transfer is None:
                 return

@@ -249,7 +249,10 @@ class SeederService:
             await self._access.check(blob, authorization)
         self._prefetcher.claim(blob.digest)
         transfer = await self._transfers.start(
-            blob.digest, self._origin(blob, authorization), whole=whole
+            blob.digest,
+            self._origin(blob, authorization),
+            whole=whole,
+            claim=(blob, authorization),
         )
         if transfer is None and not known:
             # It has come while this waited for another transfer's end: nothing was proven.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, Self
 
 from eagle_node.base.digest import Digest
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 INLINE_LIMIT = 128 << 10
 """Blobs up to this many bytes travel whole with the seeder's answer: no swarm is as quick."""
 
+_MOST_SOURCES = 8
+"""Rights that a transfer knows of: a reader renews his token every few minutes."""
+
 LINGER_S = 20.0
 """How long a partly filled transfer waits for another range before it is suspended."""
 
@@ -65,6 +69,8 @@ class Transfer:
         self.finished.add_done_callback(lambda _: self.publish())
         self.asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once somebody wants the blob; until then it is fetched ahead of demand."""
+        self._sources: OrderedDict[Hashable, Source] = OrderedDict()
+        """By the rights that they fetch with: the one in use, then those that stand by."""
         self._published: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._beginning = asyncio.Lock()
 
@@ -107,6 +113,30 @@ class Transfer:
         """Wake those who wait for torrents."""
         if not self._published.done():
             self._published.set_result(None)
+
+    @property
+    def source(self) -> Source:
+        """What fills it."""
+        return next(iter(self._sources.values()))
+
+    def stand_by(self, claim: Hashable, source: Source) -> None:
+        """``source`` could fill it as well; the latest of many are remembered."""
+        if claim in self._sources:
+            return
+        self._sources[claim] = source
+        if len(self._sources) > _MOST_SOURCES:
+            del self._sources[list(self._sources)[1]]
+
+    def change_source(self) -> bool:
+        """The source in use is refused: the latest other one is in use then, if there is one.
+
+        Only once the transfer has opened: until then the refusal is for who asked for it.
+        """
+        if not self.opened.done() or len(self._sources) < 2:
+            return False
+        self._sources.popitem(last=False)
+        self._sources.move_to_end(next(reversed(self._sources)), last=False)
+        return True
 
     def ask(self) -> None:
         """Somebody wants the blob now."""
@@ -267,12 +297,20 @@ class Transfers:
             await self.lender.ready(digest)
 
     async def start(
-        self, digest: Digest, source: Source, *, whole: bool, ahead: bool = False
+        self,
+        digest: Digest,
+        source: Source,
+        *,
+        whole: bool,
+        ahead: bool = False,
+        claim: Hashable = None,
     ) -> Transfer | None:
         """The transfer of ``digest``, started with ``source`` unless it is under way already.
 
-        ``ahead``: nobody wants it yet, as far as this caller knows. None when the cache has the
-        blob by now: whoever looked there before may have waited since.
+        In that case ``source`` stands by: it goes on when the one in use is refused, as one is
+        whose reader's token has expired. ``claim`` tells the rights that a source fetches with from
+        others; one of each stands by. ``ahead``: nobody wants it yet, as far as this caller knows.
+        None when the cache has the blob by now: whoever looked there before may have waited since.
         """
         while (transfer := self._running.get(digest)) is not None and transfer.closing:
             await asyncio.wait([transfer.finished])
@@ -280,10 +318,13 @@ class Transfers:
             if digest in self._cache:
                 return None
             transfer = Transfer(digest, self._cache, self._swarm)
+            transfer.stand_by(claim, source)
             self._running[digest] = transfer
             for listener in self.on_start:
                 listener(transfer)
-            self._tasks.spawn(self._run(transfer, source), name=f"transfer-{digest[7:19]}")
+            self._tasks.spawn(self._run(transfer), name=f"transfer-{digest[7:19]}")
+        else:
+            transfer.stand_by(claim, source)
         if whole:
             transfer.want_whole()
         elif not transfer.asked.done():
@@ -335,10 +376,10 @@ class Transfers:
             except EagleError as error:
                 log.warning("cannot seed %s: %s", digest, error)
 
-    async def _run(self, transfer: Transfer, source: Source) -> None:
+    async def _run(self, transfer: Transfer) -> None:
         started = time.monotonic()
         try:
-            await self._fill(transfer, source)
+            await self._fill(transfer)
             if transfer.arrival.phase is Phase.VERIFIED:
                 await self._commit(transfer)
                 self._metrics.blob_seconds.observe(time.monotonic() - started)
@@ -358,12 +399,18 @@ class Transfers:
             finally:
                 self._running.pop(transfer.digest, None)
 
-    async def _fill(self, transfer: Transfer, source: Source) -> None:
-        """Run the source until the blob is verified, or nobody wants more of it for a while."""
+    async def _fill(self, transfer: Transfer) -> None:
+        """Run a source until the blob is verified, or nobody wants more of it for a while."""
         verifier = asyncio.create_task(_verify(transfer), name=f"verify-{transfer.digest[7:19]}")
         try:
             while True:
-                await source(transfer)
+                try:
+                    await transfer.source(transfer)
+                except Denied as error:
+                    if not transfer.change_source():
+                        raise
+                    log.info("%s goes on with another reader's rights: %s", transfer.digest, error)
+                    continue
                 arrival = transfer.arrival
                 if arrival.complete:
                     await verifier

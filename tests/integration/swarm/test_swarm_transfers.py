@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eagle_node.base.digest import digest_of
-from eagle_node.base.errors import NoSpace, Unavailable, WrongContent
+from eagle_node.base.errors import Denied, NoSpace, Unavailable, WrongContent
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.segments import layout_of
 from eagle_node.metrics.instruments import total
@@ -224,6 +224,40 @@ async def test_a_cancelled_beginning_is_taken_up_again(node: Rig) -> None:
     assert transfer is not None
     assert await read_whole(node, transfer) == DATA
     assert steps == 12
+
+
+def expired() -> Denied:
+    """What a registry says to a token that has expired."""
+    return Denied("expired", status=401, code="UNAUTHORIZED")
+
+
+async def test_a_refused_source_makes_way_for_another_readers(node: Rig) -> None:
+    """A token that has expired ends nobody's transfer when there is a newer one."""
+    first, second = Script(DATA, error=expired()), Script(DATA)
+    first.may_write.clear()
+    transfer = await node.transfers.start(DIGEST, first, whole=True, claim="old")
+    assert transfer is not None
+    await transfer.wait_opened()
+    third = Script(DATA, error=expired())
+    for claim, source in (("older", third), ("old", Script(DATA)), ("new", second)):
+        assert await node.transfers.start(DIGEST, source, whole=True, claim=claim) is transfer
+    first.may_write.set()
+    assert await read_whole(node, transfer) == DATA
+    assert (first.calls, second.calls, third.calls) == (1, 1, 0)
+    assert sorted([*first.brought, *second.brought]) == list(range(COUNT))
+
+
+async def test_a_refusal_before_the_first_byte_is_for_who_asked(node: Rig) -> None:
+    """Nobody reads with another's rights: whoever waits asks anew, in his own name."""
+    first, second = Script(b"", error=expired()), Script(DATA)
+    first.may_begin.clear()
+    transfer = await node.transfers.start(DIGEST, first, whole=True, claim="wrong")
+    assert transfer is not None
+    await node.transfers.start(DIGEST, second, whole=True, claim="right")
+    first.may_begin.set()
+    with pytest.raises(Denied):
+        await transfer.wait_opened()
+    assert second.calls == 0
 
 
 async def test_two_sources_have_to_agree_on_the_size(node: Rig) -> None:
