@@ -82,6 +82,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         }
         parts.tracer = await stack.enter_async_context(open_tracing(config.trace.endpoint, about))
     await stack.enter_async_context(parts.upstream)
+    await stack.enter_async_context(parts.rights)
     if parts.runs(Role.PROXY) or parts.runs(Role.SEEDER):
         await stack.enter_async_context(parts.manifests)
         await stack.enter_async_context(parts.files)
@@ -234,7 +235,7 @@ async def _start_seeder(parts: Parts, origins: Origins) -> None:
     listen_tcp(address, flag="--metainfo-port").close()
     server = grpc.aio.server(options=SERVER_OPTIONS)
     add_metainfo_service(server, handler, parts.tracer)
-    parts.desk = RegistryDesk(parts.upstream, parts.manifests, parts.config.proxy)
+    parts.desk = RegistryDesk(parts.upstream, parts.manifests, parts.config.proxy, parts.rights)
     add_registry_service(server, DeskService(parts.desk), parts.tracer)
     add_file_service(server, FileLookService(parts.file_looks), parts.tracer)
     try:
@@ -349,7 +350,7 @@ async def _start_proxy(parts: Parts, peer: Peer) -> None:
             listener,
             blobs=BlobHandler(peer, parts.access, parts.metrics),
             manifests=ManifestHandler(
-                Manifests(parts.relay, parts.manifests, parts.memory),
+                Manifests(parts.relay, parts.manifests, parts.memory, rights=parts.rights),
                 parts.metrics,
                 given=ahead.given if parts.config.seeder.prefetch else None,
                 named=parts.images.given,

@@ -30,6 +30,7 @@ from eagle_node.preheat.jobs import Preheater
 from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.file_store import FileStore
 from eagle_node.registry.manifest_store import ManifestStore
+from eagle_node.registry.rights import Rights
 from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tracing import Tracer
@@ -98,7 +99,8 @@ class Parts:
             tags=config.proxy.tag_ttl_s > 0,
             metrics=self.metrics,
         )
-        self.access = Access(self.relay, self.memory, self.metrics)
+        self.rights = Rights(config.node.data_dir, config.proxy.stale_limit_s)
+        self.access = Access(self.relay, self.memory, self.metrics, rights=self.rights)
         self.discretion = Discretion(self.upstream.own_credential, sealed=self.identity is not None)
         self.manifests = ManifestStore(config.node.data_dir / "manifests.sqlite")
         self.files = FileStore(config.node.data_dir / "files.sqlite")

@@ -11,9 +11,9 @@ Three layers, each of which knows only those before it:
   `host_names` finds hosts, `transport` sends one request and follows its redirects; `credentials`
   and `tokens` obtain what `authorizer` answers a 401 with; `health_policy` says who is to be left
   alone, and `circuit` for how long if silent; `upstream` puts them together: check, fetch, forward.
-* The memory: `access` remembers whom the origin lets read what, `manifests` what it said about
-  manifests (`manifest_question`), which `manifest_store` keeps in SQLite; `file_store` does so for
-  files of web servers (`file_ref`).
+* The memory: `access` remembers whom the origin lets read what, `rights` does so over restarts,
+  `manifests` what it said about manifests (`manifest_question`), which `manifest_store` keeps in
+  SQLite; `file_store` does so for files of web servers (`file_ref`).
 
 Errors: `Denied` when the origin refuses, `Unavailable` when it cannot be had, `WrongContent` when
 it delivers other bytes than the digest promises, `BadName` and `BadDigest` when the client's

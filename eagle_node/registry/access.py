@@ -19,6 +19,7 @@ from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.names import BlobRef, Repository
+from eagle_node.registry.rights import Rights
 from eagle_node.registry.upstream import BlobInfo
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.singleflight import SingleFlight
@@ -27,7 +28,7 @@ from eagle_node.runtime.tracing import span
 AccessKey = NewType("AccessKey", bytes)
 """Salted hash of who asks for what; neither can be read back from it."""
 
-_VERDICTS = frozenset({401, 403, 404})
+VERDICTS = frozenset({401, 403, 404})
 """Statuses that are the origin's no; other refusals say nothing about rights."""
 
 _PROOF_S = 15.0
@@ -143,7 +144,7 @@ class AccessMemory:
 
     def remember_no(self, key: AccessKey, refusal: Denied) -> None:
         """The origin refused just now; only a 401, 403 or 404 is a word on rights."""
-        if refusal.status in _VERDICTS:
+        if refusal.status in VERDICTS:
             self._store(key, _Word(said_at=self._clock(), refusal=refusal.copy()))
 
     def _store(self, key: AccessKey, word: _Word) -> None:
@@ -169,6 +170,16 @@ class BlobChecker(Protocol):
         ...
 
 
+async def recall_kept(
+    rights: Rights | None, blob: BlobRef, authorization: str | None
+) -> Grant | None:
+    """As `AccessMemory.recall_stale`, out of what is kept over restarts."""
+    if rights is None:
+        return None
+    word = await rights.recall(blob, *dict.fromkeys((authorization, ANYBODY)))
+    return None if word is None else Grant(size=word.size, age_s=word.age_s, stale=True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Proof:
     """A fetch in a reader's name."""
@@ -181,9 +192,15 @@ class Access:
     """Asks the origin whether a client may read a blob, unless it has said so lately."""
 
     def __init__(
-        self, upstream: BlobChecker, memory: AccessMemory, metrics: Metrics | None = None
+        self,
+        upstream: BlobChecker,
+        memory: AccessMemory,
+        metrics: Metrics | None = None,
+        *,
+        rights: Rights | None = None,
     ) -> None:
         self._upstream = upstream
+        self._rights = rights
         self._metrics = metrics
         self._memory = memory
         self._asking: SingleFlight[AccessKey, Grant] = SingleFlight("access check")
@@ -218,6 +235,8 @@ class Access:
     ) -> None:
         """The origin has just given ``blob`` to this client."""
         self._memory.remember_yes(self._memory.key(blob, authorization), size)
+        if self._rights is not None:
+            self._rights.yes(blob, authorization, size)
 
     def forget(self, blob: BlobRef, authorization: str | None) -> None:
         """This client has put or deleted ``blob``: the origin is asked anew, by this node itself.
@@ -226,6 +245,8 @@ class Access:
         """
         for reader in (authorization, authorization or ANYBODY):
             self._memory.forget(self._memory.key(blob, reader))
+            if self._rights is not None:
+                self._rights.no(blob, reader)
         self._upstream.written(blob.repository)
 
     def prove(
@@ -247,7 +268,7 @@ class Access:
             if self._proving.get(key) is proof:
                 del self._proving[key]
             if not done.cancelled() and done.exception() is None:
-                self._memory.remember_yes(key)
+                self.remember_yes(blob, authorization)
 
         opened.add_done_callback(remember)
 
@@ -257,14 +278,24 @@ class Access:
         except (Denied, Unavailable) as error:
             if isinstance(error, Denied):
                 self._memory.remember_no(key, error)
+                if self._rights is not None and error.status in VERDICTS:
+                    self._rights.no(blob, authorization)
             if isinstance(error, Unavailable) or error.status == 429:
-                stale = self._memory.recall_stale(blob, authorization)
+                stale = await self._stale(blob, authorization)
                 if stale is not None:
                     return self._counted(replace(stale, limited=isinstance(error, Denied)))
             raise
         self._memory.remember_yes(key, info.size, age_s=info.age_s)
+        if self._rights is not None:
+            self._rights.yes(blob, authorization, info.size, info.age_s)
         grant = Grant(size=info.size, age_s=info.age_s, stale=info.stale, limited=info.limited)
         return self._counted(grant)
+
+    async def _stale(self, blob: BlobRef, authorization: str | None) -> Grant | None:
+        """An old yes, of this process or one before it."""
+        return self._memory.recall_stale(blob, authorization) or await recall_kept(
+            self._rights, blob, authorization
+        )
 
     def _counted(self, grant: Grant) -> Grant:
         if grant.stale and self._metrics is not None:

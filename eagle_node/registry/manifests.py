@@ -8,10 +8,11 @@ from typing import Protocol
 
 from eagle_node.base.digest import Digest, digest_of, parse_digest
 from eagle_node.base.errors import Denied, EagleError, Unavailable, WrongContent
-from eagle_node.registry.access import AccessKey, AccessMemory, Grant
+from eagle_node.registry.access import VERDICTS, AccessKey, AccessMemory, Grant, recall_kept
 from eagle_node.registry.manifest_question import ManifestAnswer, ManifestQuestion
 from eagle_node.registry.manifest_store import ManifestStore, StoredManifest
 from eagle_node.registry.names import BlobRef, Repository
+from eagle_node.registry.rights import Rights
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.singleflight import SingleFlight
 
@@ -59,12 +60,14 @@ class Manifests:
         store: ManifestStore,
         memory: AccessMemory,
         *,
+        rights: Rights | None = None,
         tag_ttl_s: float = 0.0,
         clock: Clock = monotonic,
     ) -> None:
         self._source = source
         self._store = store
         self._memory = memory
+        self._rights = rights
         self._tag_ttl_s = tag_ttl_s
         self._clock = clock
         self._recent: OrderedDict[AccessKey, _Recent] = OrderedDict()
@@ -103,6 +106,9 @@ class Manifests:
         except (Unavailable, Denied) as error:
             if isinstance(error, Denied) and error.status != 429:
                 self._note(key, error)
+                if self._rights is not None and asked.is_digest and error.status in VERDICTS:
+                    blob = BlobRef(asked.repository, parse_digest(asked.reference))
+                    self._rights.no(blob, asked.authorization)
                 raise
             return await self._stale(asked, error)
         _verify(asked, answer)
@@ -119,6 +125,9 @@ class Manifests:
                 StoredManifest(digest=answer.digest, media_type=answer.media_type, body=answer.body)
             )
         self._memory.remember_yes(self._right(asked, answer.digest), age_s=answer.age_s)
+        if self._rights is not None:
+            blob = BlobRef(asked.repository, answer.digest)
+            self._rights.yes(blob, asked.authorization, age_s=answer.age_s)
         if not asked.is_digest:
             await self._store.tag(asked.repository, asked.reference, answer.digest)
 
@@ -131,7 +140,9 @@ class Manifests:
             digest = await self._store.tagged(asked.repository, asked.reference)
         if digest is None:
             raise error
-        grant = self._memory.recall_stale(BlobRef(asked.repository, digest), asked.authorization)
+        blob = BlobRef(asked.repository, digest)
+        grant = self._memory.recall_stale(blob, asked.authorization)
+        grant = grant or await recall_kept(self._rights, blob, asked.authorization)
         kept = await self._kept(digest, grant)
         if kept is None:
             raise error

@@ -25,6 +25,7 @@ from eagle_node.registry.names import (
     parse_registry,
     parse_repository_name,
 )
+from eagle_node.registry.rights import Rights
 from eagle_node.registry.upstream import BlobInfo, Upstream
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.context import request_id
@@ -44,12 +45,15 @@ class RegistryDesk:
         upstream: Upstream,
         store: ManifestStore,
         config: ProxyConfig,
+        rights: Rights | None = None,
         clock: Clock = monotonic,
     ) -> None:
         memory = AccessMemory(config.access_ttl_s, config.denied_ttl_s, config.stale_limit_s, clock)
         asker = _Strangers(upstream)
-        self._access = Access(asker, memory)
-        self._manifests = Manifests(asker, store, memory, tag_ttl_s=config.tag_ttl_s, clock=clock)
+        self._access = Access(asker, memory, rights=rights)
+        self._manifests = Manifests(
+            asker, store, memory, rights=rights, tag_ttl_s=config.tag_ttl_s, clock=clock
+        )
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """Return if the reader may have ``blob``; raises as `Upstream.check_blob` does."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tests.support import http
-from tests.support.images import Image, files_image, push
+from tests.support.images import MANIFEST_TYPE, Image, files_image, push
 from tests.support.node import Node, eagle_node
 from tests.support.origin import NAME
 from tests.support.pulls import (
@@ -85,6 +86,34 @@ async def test_a_cached_private_blob_is_no_public_one(tmp_path: Path) -> None:
                 await node.terminate()
                 _assert_no_secret(node)
         assert await registry.blob_requests() == {blob.digest: 1 for blob in image.blobs}
+
+
+async def test_a_node_that_restarts_in_an_outage_knows_who_may_read(tmp_path: Path) -> None:
+    """Whoever had a yes reads on, by tag too; nobody else does, and no secret was written."""
+    image = files_image(tmp_path / "image", [2 * MIB])
+    async with AsyncExitStack() as stack:
+        registry = await stack.enter_async_context(
+            docker_registry(tmp_path / "registry", auth=AUTH)
+        )
+        await push(image, registry, REPOSITORY)
+        async with eagle_node(tmp_path / "a", *_at(registry)) as node:
+            await pull_image(node, image, headers=RIGHT)
+            await stack.aclose()
+            await node.restart()
+            await pull_image(node, image, headers=RIGHT)
+            accept = {"Accept": MANIFEST_TYPE, **RIGHT}
+            told = await http.download(manifest_url(node, "latest"), headers=accept)
+            assert told.headers["Warning"].startswith("110 ")
+            for headers in ({}, WRONG):
+                for url in (
+                    blob_url(node, image.layers[0].digest),
+                    manifest_url(node, image.digest),
+                ):
+                    await refusal(url, status=502, headers=headers)
+            await node.terminate()
+            _assert_no_secret(node)
+            key = node.directory / "data" / "rights.key"
+            assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
 async def test_a_node_may_have_credentials_of_its_own(tmp_path: Path) -> None:
