@@ -15,12 +15,13 @@ from eagle_node.lending.hashing import Hashing, split_layers
 from eagle_node.lending.listener import Listener
 from eagle_node.lending.offers import Offers
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.sockets import Address, listen_tcp
 from eagle_node.swarm.session import Swarm, TorrentIdentity
 from eagle_node.swarm.torrents import SegmentTorrent, assemble_torrent
 from eagle_node.trust.certificates import NodeIdentity
-from tests.integration.swarm.rig import Events
+from tests.integration.swarm.rig import Events, introduce
 
 LOOPBACK = "127.0.0.1"
 
@@ -93,8 +94,9 @@ async def download(
 ) -> bytes:
     """The bytes of all segments, once a session has them from the seed at ``port``."""
     events = Events()
-    for torrent in torrents:
-        swarm.download(torrent, directory, trackers=[], observer=events)
-        swarm.connect(torrent.info_hash, LOOPBACK, port)
-    await events.finished([torrent.info_hash for torrent in torrents])
+    async with AnnounceEndpoint() as endpoint:
+        for torrent in torrents:
+            introduce(endpoint, torrent, port)
+            swarm.download(torrent, directory, trackers=[endpoint.url], observer=events)
+        await events.finished([torrent.info_hash for torrent in torrents])
     return b"".join([(directory / torrent.name).read_bytes() for torrent in torrents])

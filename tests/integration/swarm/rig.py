@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eagle_node.base.digest import Digest
-from eagle_node.base.ids import InfoHash
+from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.arrival import Arrival
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.files import blob_directory
 from eagle_node.config.tree import CacheConfig, SwarmConfig
 from eagle_node.metrics.instruments import Metrics
+from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.swarm.events import TorrentEvent, TorrentFinished
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent
 from eagle_node.swarm.transfers import LINGER_S, Transfer, Transfers
+from eagle_node.tracker.schema import PeerAddress
 from tests.unit.blobs.builders import ingest, write_segment
 
 LOOPBACK = "127.0.0.1"
@@ -153,3 +155,13 @@ async def read_range(rig: Rig, digest: Digest, start: int, stop: int) -> bytes:
         return await reader.read(ByteRange(start, stop))
     finally:
         reader.close()
+
+
+def introduce(endpoint: AnnounceEndpoint, torrent: SegmentTorrent, port: int | None) -> None:
+    """Name who listens on loopback at ``port`` to whoever announces; nobody when it is None."""
+    peers = [PeerAddress(node_id=NodeId(""), host=LOOPBACK, port=port)] if port else []
+
+    async def named() -> list[PeerAddress]:
+        return peers
+
+    endpoint.offer(torrent.info_hash, named)

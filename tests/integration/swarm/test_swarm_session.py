@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from eagle_node.base.errors import StartError
-from eagle_node.base.ids import NodeId
 from eagle_node.blobs.files import blob_directory
 from eagle_node.config.tree import LimitsConfig
 from eagle_node.peer.announce import AnnounceEndpoint
@@ -25,13 +24,13 @@ from eagle_node.swarm.events import (
 from eagle_node.swarm.governor import GOVERN_INTERVAL_S, Governor
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent, parse_torrent
-from eagle_node.tracker.schema import PeerAddress
 from tests.integration.swarm.liar import lie
 from tests.integration.swarm.rig import (
     LOOPBACK,
     Events,
     Rig,
     directory_for,
+    introduce,
     rig,
     swarm_config,
     torrents_of,
@@ -64,26 +63,16 @@ def fetch(
     swarm: Swarm,
     torrents: list[SegmentTorrent],
     root: Path,
-    holder: Swarm | None,
+    port: int | None,
 ) -> tuple[Path, Events]:
-    """Start to download torrents, from a holder if there is one; where their files will be."""
+    """Start to download torrents, from whom ``port`` names; where their files will be."""
     events = Events()
     directory = directory_for(root, torrents[0].digest)
     for torrent in torrents:
         swarm.prepare(torrent, directory, observer=events)
-        introduce(endpoint, torrent, holder)
+        introduce(endpoint, torrent, port)
         swarm.start(torrent.info_hash, [endpoint.url])
     return directory, events
-
-
-def introduce(endpoint: AnnounceEndpoint, torrent: SegmentTorrent, holder: Swarm | None) -> None:
-    """Name the holder to whoever announces."""
-    peers = [PeerAddress(node_id=NodeId(""), host=LOOPBACK, port=holder.port)] if holder else []
-
-    async def named() -> list[PeerAddress]:
-        return peers
-
-    endpoint.offer(torrent.info_hash, named)
 
 
 def joined(directory: Path, torrents: list[SegmentTorrent]) -> bytes:
@@ -95,7 +84,7 @@ async def test_two_sessions_exchange_a_blob(
 ) -> None:
     """When a torrent is reported finished its bytes are in the file."""
     torrents = await torrents_of(holder, DATA)
-    directory, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
+    directory, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm.port)
     await events.finished(torrent.info_hash for torrent in torrents)
     assert joined(directory, torrents) == DATA
 
@@ -105,14 +94,14 @@ async def test_a_finished_download_is_seeded_on(
 ) -> None:
     """A third session gets the blob from the second one alone."""
     torrents = await torrents_of(holder, DATA)
-    _, events = fetch(endpoint, swarm, torrents, tmp_path / "second", holder.swarm)
+    _, events = fetch(endpoint, swarm, torrents, tmp_path / "second", holder.swarm.port)
     await events.finished(torrent.info_hash for torrent in torrents)
     for torrent in torrents:
         holder.swarm.remove(torrent.info_hash)
     async with Swarm(swarm_config()) as third:
         directory, events = fetch(endpoint, third, torrents, tmp_path / "third", None)
         for torrent in torrents:
-            introduce(endpoint, torrent, swarm)
+            introduce(endpoint, torrent, swarm.port)
             third.announce(torrent.info_hash)
         await events.finished(torrent.info_hash for torrent in torrents)
         assert joined(directory, torrents) == DATA
@@ -127,7 +116,7 @@ async def test_wrong_pieces_never_become_a_finished_torrent(
     async with lie(torrent, LOOPBACK, swarm.port):
         await events.until(PieceRejected)
     assert not any(isinstance(event, TorrentFinished) for event in events.seen)
-    introduce(endpoint, torrent, holder.swarm)
+    introduce(endpoint, torrent, holder.swarm.port)
     swarm.announce(torrent.info_hash)
     await events.finished([torrent.info_hash])
     assert joined(directory, [torrent]) == content(200_000)
@@ -143,7 +132,7 @@ async def test_a_seed_whose_file_was_altered_gives_no_wrong_bytes(
     holder.swarm.remove(torrent.info_hash)
     kept = parse_torrent(torrent.metainfo, torrent.digest, torrent.segment)
     holder.swarm.seed(kept, directory.path)
-    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm)
+    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm.port)
     with pytest.raises(TimeoutError):
         await events.until(TorrentFinished, timeout_s=2.0)
     assert not any(isinstance(event, PieceRejected) for event in events.seen)
@@ -155,7 +144,7 @@ async def test_what_this_process_has_hashed_is_sent_without_hashing_it_again(
     """A file that changes in between is found out by the receiver, piece by piece."""
     (torrent,) = await torrents_of(holder, content(200_000))
     await asyncio.to_thread(alter, blob_directory(holder.root, torrent.digest).segment(0))
-    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm)
+    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm.port)
     await events.until(PieceRejected)
     assert not any(isinstance(event, TorrentFinished) for event in events.seen)
 
@@ -176,7 +165,7 @@ async def test_a_torrent_can_be_removed_while_it_downloads(
     """Nothing more is heard of it, and it can be added again."""
     torrents = await torrents_of(holder, DATA)
     holder.swarm.limit(upload=200_000, download=0)
-    directory, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
+    directory, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm.port)
     await events.until(TorrentProgressed)
     for torrent in torrents:
         swarm.remove(torrent.info_hash)
@@ -184,7 +173,7 @@ async def test_a_torrent_can_be_removed_while_it_downloads(
         assert torrent.info_hash not in swarm
     heard = len(events.seen)
     holder.swarm.limit(upload=0, download=0)
-    directory, again = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
+    directory, again = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm.port)
     await again.finished(torrent.info_hash for torrent in torrents)
     assert joined(directory, torrents) == DATA
     assert len(events.seen) == heard
@@ -196,7 +185,7 @@ async def test_a_file_that_cannot_be_written_fails_the_torrent(
     """The observer is told, and that the disk is not what is full."""
     (torrent,) = await torrents_of(holder, content(200_000))
     (directory_for(tmp_path, torrent.digest) / torrent.name).mkdir()
-    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm)
+    _, events = fetch(endpoint, swarm, [torrent], tmp_path, holder.swarm.port)
     failed = await events.until(TorrentFailed)
     assert isinstance(failed, TorrentFailed)
     assert not failed.disk_full
@@ -226,7 +215,7 @@ async def test_a_session_can_stop_while_it_transfers(
     torrents = await torrents_of(holder, DATA)
     holder.swarm.limit(upload=200_000, download=0)
     async with asyncio.timeout(60), Swarm(swarm_config()) as swarm:
-        _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
+        _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm.port)
         await events.until(TorrentProgressed)
 
 
@@ -248,7 +237,7 @@ async def test_stopping_does_not_hold_up_the_event_loop(
     with socket.create_server((LOOPBACK, 0)) as silent:
         tracker = f"http://{LOOPBACK}:{silent.getsockname()[1]}/announce"
         async with Swarm(swarm_config()) as swarm:
-            _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
+            _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm.port)
             for torrent in torrents:
                 swarm.start(torrent.info_hash, [tracker])
             await events.until(TorrentFinished)
@@ -277,7 +266,7 @@ async def test_a_limit_counts_for_peers_on_this_host(
     limited.watch_traffic(GOVERN_INTERVAL_S)
     governor.start()
     torrents = await torrents_of(holder, content(24 * MIB))
-    _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
+    _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm.port)
     await events.until(TorrentProgressed)
     await asyncio.sleep(1.0)
     before, started = await moved(limited, totals)
@@ -299,7 +288,7 @@ async def test_traffic_is_told_on_demand(
     told: list[Traffic] = []
     swarm.on_traffic.append(told.append)
     torrents = await torrents_of(holder, DATA)
-    _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm)
+    _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm.port)
     await events.finished(torrent.info_hash for torrent in torrents)
     await swarm.refresh_traffic()
     assert told[-1].received_payload >= len(DATA)
