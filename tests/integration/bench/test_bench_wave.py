@@ -107,3 +107,13 @@ def _processes_with(text: str) -> list[str]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
             found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return [line for line in found if text in line]
+
+
+@pytest.mark.slow
+async def test_preheat_is_told_beside_the_wave() -> None:
+    """Every node has both images; the origin sends each once."""
+    argv = [sys.executable, "-m", "tests.bench.preheat", "--nodes", "3", "--rate", "200"]
+    done = await run([*argv, "--interval", "4", "--json"], timeout=240)
+    report = json.loads(done.stdout)
+    assert report["result"]["origin_copies"] < 1.1
+    assert report["ratio"] > 0
