@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eagle_node import __version__
-from tests.artefacts.starts import Dist
+from tests.artefacts.starts import Dist, bare
 from tests.artefacts.ways import ARTEFACTS, Way, scratch, ways
 from tests.bench import interrupts
 from tests.bench.report import Limit, Report, emit, parser, resident_mib
@@ -77,8 +77,9 @@ def main() -> None:
 
 
 async def _measure(dist: Dist, names: Sequence[str], rounds: int) -> Report:
-    program = (sys.executable, "-m", "eagle_node")
+    kept = [f"PYTHONPATH={path}" for path in [os.environ.get("PYTHONPATH", "")] if path]
     with scratch() as directory:
+        program = [*bare(directory / "home", *kept), sys.executable, "-m", "eagle_node"]
         plain = [await _round(program, directory / str(number), 0) for number in range(rounds)]
     baseline = _cost(0, plain)
     result = {name: asdict(await _artefact(name, dist, rounds)) for name in names}

@@ -31,5 +31,20 @@ async def test_every_artefact_is_built_and_pulls_an_image(tmp_path: Path) -> Non
         assert f"\n{label}, " in told, told
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(LONGEST_S + 60)
+async def test_a_second_build_elsewhere_is_the_same_bytes(tmp_path: Path) -> None:
+    """Neither place, umask, time zone, language nor hash seed shows in any artefact."""
+    argv = ["make", "-C", str(ROOT), "package-twice", f"DIST={tmp_path}"]
+    told = (await run(argv, timeout=LONGEST_S)).stdout.splitlines()
+    words = {
+        path.name: [line for line in told if line.endswith(f"  {path.name}")]
+        for path in _listed(tmp_path)
+    }
+    assert len(words) == len(ARTEFACTS)
+    for name, lines in words.items():
+        assert lines[-1].startswith("identical "), lines or name
+
+
 def _listed(directory: Path) -> list[Path]:
     return sorted(directory.iterdir())
