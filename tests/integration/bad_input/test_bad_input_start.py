@@ -51,7 +51,9 @@ async def test_a_port_in_use(tmp_path: Path, flag: str, form: str) -> None:
     assert flag in said
 
 
-@pytest.mark.parametrize("name", ["cache/index.sqlite", "manifests.sqlite", "tracker.sqlite"])
+@pytest.mark.parametrize(
+    "name", ["cache/index.sqlite", "manifests.sqlite", "rights.sqlite", "tracker.sqlite"]
+)
 @pytest.mark.parametrize("newer", [True, False], ids=["newer", "damaged"])
 async def test_a_database_that_cannot_be_used(tmp_path: Path, name: str, newer: bool) -> None:
     """A newer version's file is left as it is, a damaged one too; the line names the file."""

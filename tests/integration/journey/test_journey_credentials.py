@@ -124,6 +124,7 @@ async def test_without_a_key_public_blobs_come_by_the_seeder(tmp_path: Path) -> 
         assert not wire.holds(ENCODED)
 
 
+@pytest.mark.slow
 async def test_with_a_key_one_node_fetches_for_all(tmp_path: Path) -> None:
     """Credentials go to the seeder, in a way that nobody on the wire can read."""
     create_key_file(tmp_path / "key")

@@ -123,6 +123,7 @@ async def test_what_a_liar_sends_reaches_nobody(tmp_path: Path) -> None:
         assert log.count("sent a wrong block") == 1
 
 
+@pytest.mark.slow
 async def test_a_holder_that_goes_away_is_done_without(tmp_path: Path) -> None:
     """Killed between two ranges; the reader's bytes are right all the same."""
     async with ground(tmp_path) as here:
