@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.support.clients.containerd import Containerd, containerd
 from tests.support.images import Image, files_image, push
 from tests.support.node import Node, eagle_node
 from tests.support.process import CommandFailed
 from tests.support.registry import Credentials, docker_registry
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KIB = 1 << 10
 DEAD = "http://127.0.0.1:9"
@@ -45,10 +43,9 @@ class Site:
         assert await self.served() > before
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    """One for all tests, each with names of its own."""
-    directory = tmp_path_factory.mktemp("hosts")
+@asynccontextmanager
+async def running_site(directory: Path) -> AsyncIterator[Site]:
+    """Registries of one image each, one of them private."""
     images = {
         name: files_image(directory / f"image-{number}", [20 * KIB], seed=name)
         for number, name in enumerate((*NAMES, PRIVATE))
@@ -67,7 +64,16 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
         yield Site(node=node, client=client, images=images)
 
 
-async def test_files_are_found_by_every_name_of_their_directory(site: Site) -> None:
+async def test_containerd_finds_the_node_as_its_files_say(tmp_path: Path) -> None:
+    """Files under every name of a directory, hosts in their order, headers, and errors."""
+    async with running_site(tmp_path) as site:
+        await _files_are_found_by_every_name(site)
+        await _hosts_are_tried_in_order(site)
+        await _a_header_can_carry_credentials(site)
+        await _the_first_error_is_what_the_user_reads(site)
+
+
+async def _files_are_found_by_every_name(site: Site) -> None:
     """``host:port``, ``host_port_`` and ``_default``, written while containerd runs."""
     here = f'[host."{site.node.proxy_url}"]\n{PULLS}'
     for directory, name in (
@@ -81,7 +87,7 @@ async def test_files_are_found_by_every_name_of_their_directory(site: Site) -> N
     assert "containerd.io/distribution.source.default.example=team/app" in labels
 
 
-async def test_hosts_are_tried_in_the_order_of_the_file(site: Site) -> None:
+async def _hosts_are_tried_in_order(site: Site) -> None:
     """A dead one first; then the node, at a path of its own."""
     site.client.configure(
         "path.example",
@@ -90,7 +96,7 @@ async def test_hosts_are_tried_in_the_order_of_the_file(site: Site) -> None:
     await site.pull("path.example")
 
 
-async def test_a_header_of_the_file_can_carry_credentials(site: Site) -> None:
+async def _a_header_can_carry_credentials(site: Site) -> None:
     """Without it the registry's 401 is what the user reads, not that of the last host."""
     here = f'server = "{DEAD}"\n[host."{site.node.proxy_url}"]\n{PULLS}'
     site.client.configure(PRIVATE, here)
@@ -102,7 +108,7 @@ async def test_a_header_of_the_file_can_carry_credentials(site: Site) -> None:
     await site.pull(PRIVATE)
 
 
-async def test_the_first_hosts_error_is_what_the_user_reads(site: Site) -> None:
+async def _the_first_error_is_what_the_user_reads(site: Site) -> None:
     """When the node cannot have the registry, and when there is no such image."""
     here = f'[host."{site.node.proxy_url}"]\n{PULLS}'
     site.client.configure("unknown.invalid", f'server = "{DEAD}"\n{here}')

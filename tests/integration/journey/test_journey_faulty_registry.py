@@ -80,16 +80,29 @@ async def _is_well_again(here: Site) -> None:
         await until(is_fresh, what="the registry's own word", timeout=60, interval=0.5)
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (Fault.RESET, "onnection"),
-        (Fault.DOWN, "cannot connect: Connection refused"),
-    ],
-    ids=["resetting", "refusing"],
-)
-async def test_an_image_outlives_broken_connections(here: Site, fault: Fault, reason: str) -> None:
-    """It pulls by tag and digest, from a node that never had it too; a miss tells the reason."""
+BROKEN = {Fault.RESET: "onnection", Fault.DOWN: "cannot connect: Connection refused"}
+"""What is told of registries that end or refuse connections."""
+
+
+async def test_an_image_outlives_its_connections(here: Site) -> None:
+    """It pulls by tag and digest, from a node that never had it too; a miss tells the reason.
+
+    Of a registry that accepts connections and never answers only the first questions are waited
+    for: all others are answered at once, with what it last said or with the reason.
+    """
+    for fault, reason in BROKEN.items():
+        await _is_outlived(here, fault, reason)
+    await _is_asked_by_one_at_a_time(here)
+
+
+async def test_what_a_registry_in_trouble_gives_is_kept(here: Site) -> None:
+    """What is cached always comes, what is not comes in the end."""
+    await _flapping(here)
+    await _bursts(here)
+    await _slow(here)
+
+
+async def _is_outlived(here: Site, fault: Fault, reason: str) -> None:
     await here.link.set(fault)
     for node in here.nodes:
         for warning in await here.image.pull(node):
@@ -102,11 +115,7 @@ async def test_an_image_outlives_broken_connections(here: Site, fault: Fault, re
     await _is_well_again(here)
 
 
-async def test_a_silent_registry_is_asked_by_one_at_a_time(here: Site) -> None:
-    """It accepts connections and never answers: only the first questions are waited for.
-
-    All others are answered at once, with what it last said or with the reason.
-    """
+async def _is_asked_by_one_at_a_time(here: Site) -> None:
     await here.link.set(Fault.SILENT)
     for warnings in await asyncio.gather(*map(here.image.pull, here.nodes)):
         assert all((each or "").startswith("110 ") for each in warnings)
@@ -128,8 +137,8 @@ async def _is_missing(node: Node, url: str) -> None:
     assert "nothing came for" in await refusal(url, status=502), node.log()
 
 
-async def test_what_a_flapping_registry_gives_is_kept(here: Site) -> None:
-    """Up and down each second: what is cached always comes, what is not comes in the end."""
+async def _flapping(here: Site) -> None:
+    """Up and down each second."""
     other = ScriptedImage(here.origin, "flapping")
     reasons: list[str] = []
     flapping = asyncio.create_task(here.link.flap(1.0))
@@ -153,8 +162,8 @@ async def test_what_a_flapping_registry_gives_is_kept(here: Site) -> None:
     await _is_well_again(here)
 
 
-async def test_bursts_of_errors_are_sat_out(here: Site) -> None:
-    """Every other answer is a 500 or 503: blobs are fetched all the same, tags are old or new."""
+async def _bursts(here: Site) -> None:
+    """Of everything that is asked for, the first two answers are errors."""
     other = ScriptedImage(here.origin, "burst")
     reasons: list[str] = []
     for name in (*here.image.names, *other.names):
@@ -175,8 +184,8 @@ async def test_bursts_of_errors_are_sat_out(here: Site) -> None:
     await _is_well_again(here)
 
 
-async def test_a_slow_registry_is_not_in_trouble(here: Site) -> None:
-    """Each of its answers takes its time: everything comes, as the registry's own word."""
+async def _slow(here: Site) -> None:
+    """Each answer takes its time: they are the registry's own words, and no trouble."""
     await here.link.set(Fault.DOWN)
     here.link.delay_s = 0.3
     await here.link.set(Fault.NONE)

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from email import message_from_bytes
-
-import pytest
-import pytest_asyncio
+from pathlib import Path
 
 from tests.integration.content.documents import OCI_MANIFEST, image
 from tests.integration.content.ground import REPOSITORY, Ground, ground
 from tests.support import http
 from tests.support.upload import upload_blob
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 MIB = 1 << 20
 SIZE = 3 * MIB + 17
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
-    """One ground for all tests of this file."""
-    async with ground(tmp_path_factory.mktemp("lazy")) as made:
-        yield made
 
 
 async def _blob(here: Ground, seed: str) -> tuple[str, bytes]:
@@ -34,7 +22,18 @@ async def _blob(here: Ground, seed: str) -> tuple[str, bytes]:
     return f"{REPOSITORY}/blobs/{digest}", content
 
 
-async def test_stargz_and_soci_begin_with_two_bytes(here: Ground) -> None:
+async def test_lazy_pullers_get_what_they_begin_with(tmp_path: Path) -> None:
+    """stargz, SOCI and nydus: ranges of every form, cold, and an answer whether anybody lives."""
+    async with ground(tmp_path) as here:
+        await _stargz_and_soci_begin_with_two_bytes(here)
+        await _several_ranges_are_one_answer(here)
+        await _nydus_reads_slices_of_a_mebibyte(here)
+        await _a_manifest_has_no_ranges(here)
+        for url in (f"{here.peer.proxy_url}/v2/", f"{here.peer.api_url}/healthz"):
+            assert (await http.download(url)).status == 200
+
+
+async def _stargz_and_soci_begin_with_two_bytes(here: Ground) -> None:
     """``bytes=0-1``, a HEAD for the size, then the footer at the end; identity all the way."""
     path, content = await _blob(here, "stargz")
     first = await here.through(path, Range="bytes=0-1", Accept_Encoding="identity")
@@ -47,7 +46,7 @@ async def test_stargz_and_soci_begin_with_two_bytes(here: Ground) -> None:
     assert (footer.status, footer.body) == (206, content[-51:])
 
 
-async def test_several_ranges_are_one_answer(here: Ground) -> None:
+async def _several_ranges_are_one_answer(here: Ground) -> None:
     """Each part with its own Content-Range, cold and again."""
     path, content = await _blob(here, "several")
     wanted = [(0, 99), (MIB, MIB + 4095), (SIZE - 10, SIZE - 1)]
@@ -68,7 +67,7 @@ async def test_several_ranges_are_one_answer(here: Ground) -> None:
         ]
 
 
-async def test_nydus_reads_slices_of_a_mebibyte(here: Ground) -> None:
+async def _nydus_reads_slices_of_a_mebibyte(here: Ground) -> None:
     """Exactly what was asked for, in any order, the short one at the end too."""
     path, content = await _blob(here, "nydus")
     for start in (2 * MIB, 0, 3 * MIB, MIB):
@@ -78,13 +77,7 @@ async def test_nydus_reads_slices_of_a_mebibyte(here: Ground) -> None:
         assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{SIZE}"
 
 
-async def test_whoever_asks_whether_the_mirror_lives_is_answered(here: Ground) -> None:
-    """At the mirror's ``/v2/``, and at the control API's health URLs."""
-    for url in (f"{here.peer.proxy_url}/v2/", f"{here.peer.api_url}/healthz"):
-        assert (await http.download(url)).status == 200
-
-
-async def test_a_manifest_has_no_ranges(here: Ground) -> None:
+async def _a_manifest_has_no_ranges(here: Ground) -> None:
     """containerd 2.1.0 asks for ``bytes=0-`` of everything: all of it comes, as a 200."""
     document = image("ranged")
     await document.push(here.registry, REPOSITORY, "ranged")
