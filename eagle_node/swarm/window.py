@@ -18,7 +18,8 @@ from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.swarm.events import Traffic
 
 _QUEUE_S = 0.017
-"""Seconds of the download's rate that may wait on the way, for each connection."""
+"""Seconds of the download's rate that may wait on the way, for each connection. Blobs that come at
+the same time share it."""
 _SMALLEST = 20 << 10
 """Bytes: a block of 16 KiB (BEP 3) and what is around it."""
 _LARGEST = 192 << 10
@@ -91,5 +92,5 @@ class ReceiveWindow:
         if not hosts or not self._rate or hosts - self._round_trips.keys():
             return 0
         longest_s = max(self._round_trips[host] for host in hosts)
-        size = int(self._rate * (2 * longest_s + _QUEUE_S))
+        size = int(self._rate * (2 * longest_s + _QUEUE_S / len(self._users)))
         return max(_SMALLEST, size) if size <= _LARGEST else 0

@@ -96,6 +96,18 @@ def test_the_farthest_parent_counts() -> None:
     assert told.window.size == near
 
 
+def test_blobs_that_come_at_once_share_the_queue() -> None:
+    """Each has connections of its own."""
+    told = story(NEAR)
+    other = object()
+    told.window.draws_on(other, [NEAR])
+    told.download(5e6)
+    both = told.window.size
+    told.window.released(other)
+    told.download(5e6)
+    assert told.window.size == pytest.approx(2 * both, rel=0.1)
+
+
 def test_a_round_trip_through_a_full_queue_is_not_believed() -> None:
     """The shortest one counts, whenever it was measured."""
     told = story(NEAR)
