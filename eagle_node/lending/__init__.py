@@ -11,7 +11,8 @@ read all of it and found its digest. Whoever asks for it is judged as for any ca
        ├─────► index      what was verified, in SQLite: not to be read again after a restart
        ├─────► offers     torrents of blobs that are lent, within the limit of torrents
        ├─────► listener   sends pieces to peers: BitTorrent out of a file at any offset
-       │          └► wire its messages, no IO
+       │          ├► wire its messages, no IO
+       │          └► obfuscation  the opening that libtorrent prefers
        └─────► dedupe     drops the cache's own copies, once nobody uses them
 
 Where the store is, and what lies in it now, `mirror.content_store` tells.

@@ -15,7 +15,7 @@ from typing import BinaryIO, Self
 from eagle_node.base.digest import Digest
 from eagle_node.blobs.lent import Changed, LentFile
 from eagle_node.blobs.segments import Segment
-from eagle_node.lending import wire
+from eagle_node.lending import obfuscation, wire
 from eagle_node.lending.offers import Offers
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.budget import ByteBudget
@@ -115,7 +115,7 @@ class Listener:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(_HANDSHAKE_S):
-            hello = await reader.readexactly(wire.HANDSHAKE_LENGTH)
+            hello = await self._hello(reader, writer)
         info_hash, fast = wire.parse_handshake(hello)
         found = self._offers.find(info_hash)
         if found is None:
@@ -127,6 +127,14 @@ class Listener:
             writer.write(wire.handshake(info_hash, self._peer_id))
             writer.write(wire.have_all(segment, fast=fast))
             await _Upload(self, reader, writer, lent, segment, file).run()
+
+    async def _hello(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """A peer's handshake, in plain text or behind an obfuscated opening."""
+        first = await reader.readexactly(len(wire.PROTOCOL))
+        if first == wire.PROTOCOL:
+            return first + await reader.readexactly(wire.HANDSHAKE_LENGTH - len(first))
+        key = first + await reader.readexactly(obfuscation.KEY_LENGTH - len(first))
+        return await obfuscation.answer(reader, writer, key, self._offers.undisguised)
 
     async def take(self, count: int) -> None:
         """Wait until ``count`` bytes may be sent, and count them."""

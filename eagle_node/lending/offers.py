@@ -8,6 +8,7 @@ from eagle_node.base.digest import Digest
 from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.lent import LentFile
 from eagle_node.blobs.segments import Segment, layout_of
+from eagle_node.lending.obfuscation import disguised
 from eagle_node.swarm.torrents import SegmentTorrent
 
 
@@ -19,6 +20,7 @@ class Offers:
         self._blobs: dict[Digest, tuple[LentFile, Sequence[SegmentTorrent]]] = {}
         """Those that were used last come last."""
         self._segments: dict[InfoHash, tuple[LentFile, Segment]] = {}
+        self._disguised: dict[bytes, InfoHash] = {}
         self.on_withdraw: list[Callable[[Digest], None]] = []
         """Called when a blob is not offered any more."""
 
@@ -42,6 +44,10 @@ class Offers:
         """The file and the segment that an info-hash stands for."""
         return self._segments.get(info_hash)
 
+    def undisguised(self, disguise: bytes) -> InfoHash | None:
+        """The torrent that a peer names in an obfuscated opening."""
+        return self._disguised.get(disguise)
+
     def add(self, lent: LentFile, torrents: Sequence[SegmentTorrent]) -> None:
         """Offer a blob; the least used ones give up their places to it."""
         self.withdraw(lent.digest)
@@ -50,6 +56,7 @@ class Offers:
         self._blobs[lent.digest] = (lent, torrents)
         for torrent in torrents:
             self._segments[torrent.info_hash] = (lent, torrent.segment)
+            self._disguised[disguised(torrent.info_hash)] = torrent.info_hash
 
     def withdraw(self, digest: Digest) -> None:
         """Offer a blob no longer; harmless when repeated."""
@@ -58,5 +65,6 @@ class Offers:
         _, torrents = self._blobs.pop(digest)
         for torrent in torrents:
             self._segments.pop(torrent.info_hash, None)
+            self._disguised.pop(disguised(torrent.info_hash), None)
         for listener in self.on_withdraw:
             listener(digest)

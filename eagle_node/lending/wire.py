@@ -15,7 +15,8 @@ MOST_LENGTH = 128 << 10
 """Bytes that one request may ask for (what BEP 3 says others drop connections above)."""
 _LONGEST = 1 << 20
 """Bytes of a message; the largest that a seed is sent is a bitfield."""
-_PROTOCOL = b"\x13BitTorrent protocol"
+PROTOCOL = b"\x13BitTorrent protocol"
+"""What a handshake begins with."""
 _FAST, _V2 = 0x04, 0x10
 """Bits of the last reserved byte: BEP 6 and BEP 52."""
 _UNCHOKE, _INTERESTED, _NOT_INTERESTED, _BITFIELD = 1, 2, 3, 5
@@ -74,14 +75,14 @@ Message = Interested | Requested | Cancelled | HashesRequested
 
 def parse_handshake(data: bytes) -> tuple[InfoHash, bool]:
     """The torrent that a peer wants, and whether it speaks BEP 6; `BadPeer`."""
-    if len(data) != HANDSHAKE_LENGTH or not data.startswith(_PROTOCOL):
+    if len(data) != HANDSHAKE_LENGTH or not data.startswith(PROTOCOL):
         raise BadPeer("no handshake of BitTorrent in plain text")
     return InfoHash(data[28:48]), bool(data[27] & _FAST)
 
 
 def handshake(info_hash: InfoHash, peer_id: bytes) -> bytes:
     """The answer to one."""
-    return _PROTOCOL + bytes(7) + bytes([_FAST | _V2]) + info_hash + peer_id
+    return PROTOCOL + bytes(7) + bytes([_FAST | _V2]) + info_hash + peer_id
 
 
 class Incoming:

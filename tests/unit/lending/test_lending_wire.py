@@ -30,7 +30,7 @@ def test_a_handshake_is_read_and_answered() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\n\r\n", bytes(68), b"\x13" * 68])
 def test_what_is_no_handshake_is_refused(data: bytes) -> None:
-    """Obfuscated ones included: peers fall back to plain text."""
+    """Whatever else dials this port."""
     with pytest.raises(wire.BadPeer, match="no handshake"):
         wire.parse_handshake(data)
 
