@@ -74,6 +74,7 @@ class Listener:
             ssl=self._tls,
             ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
         )
+        self._stack.push_async_callback(self._hang_up)
         self._stack.push_async_callback(self._tasks.cancel)
         self._stack.callback(server.close)
         return self
@@ -90,6 +91,13 @@ class Listener:
         for writer, served in list(self._connections.items()):
             if served == digest:
                 writer.transport.abort()
+
+    async def _hang_up(self) -> None:
+        """End connections whose tasks were cancelled before they began."""
+        for writer in list(self._connections):
+            writer.transport.abort()
+        self._connections.clear()
+        await asyncio.sleep(0)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= _MOST_CONNECTIONS:
