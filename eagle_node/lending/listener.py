@@ -29,6 +29,8 @@ _HANDSHAKE_S = 6.0
 _IDLE_S = 60.0
 """Silence after which a connection is closed; peers that want something send keep-alives."""
 _MOST_CONNECTIONS = 1000
+_TURNS = 5
+"""Of the loop, until a connection that was being accepted at the end has been made and ended."""
 _MOST_REQUESTS = 3000
 """Blocks that a peer may ask for ahead, as libtorrent takes here (`max_allowed_in_request_queue`).
 """
@@ -62,6 +64,7 @@ class Listener:
         self._tls = tls
         self._peer_id = b"-EG0001-" + secrets.token_bytes(12)
         self._connections: dict[asyncio.StreamWriter, Digest | None] = {}
+        self._ending = False
         self._tasks = TaskSet()
         self._stack = AsyncExitStack()
         self.port = bound_address(listener).port
@@ -93,14 +96,16 @@ class Listener:
                 writer.transport.abort()
 
     async def _hang_up(self) -> None:
-        """End connections whose tasks were cancelled before they began."""
+        """End connections whose tasks were cancelled before they began, or never made."""
+        self._ending = True
         for writer in list(self._connections):
             writer.transport.abort()
         self._connections.clear()
-        await asyncio.sleep(0)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= _MOST_CONNECTIONS:
+        if self._ending or len(self._connections) >= _MOST_CONNECTIONS:
             writer.transport.abort()
             return
         self._connections[writer] = None
