@@ -72,7 +72,7 @@ def build_deb(place: Place, program: Path) -> Path:
     _settle(root, place.epoch)
     _write_control(place, root, needed_glibc(program))
     target = place.dist / f"{NAME}_{place.version}_{place.debian_arch}.deb"
-    argv = [
+    argv: list[str | Path] = [
         "dpkg-deb",
         "--root-owner-group",
         "-Zxz",

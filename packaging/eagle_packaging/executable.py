@@ -29,13 +29,9 @@ def build_executable(place: Place, wheel: Path) -> tuple[Path, Path]:
         "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
         "runpy.run_module('PyInstaller', run_name='__main__', alter_sys=True)"
     )
-    run(
-        [
-            *[sys.executable, "-c", shim, site, "--noconfirm", "--log-level", "WARN"],
-            *["--distpath", out, "--workpath", work, HERE / "eagle-node.spec"],
-        ],
-        epoch=place.epoch,
-    )
+    argv: list[str | Path] = [sys.executable, "-c", shim, site, "--noconfirm"]
+    argv += ["--log-level", "WARN", "--distpath", out, "--workpath", work, HERE / "eagle-node.spec"]
+    run(argv, epoch=place.epoch)
     warnings = (work / NAME / f"warn-{NAME}.txt").read_text()
     if missing := excluded_but_needed(warnings):
         raise BuildError(f"eagle-node.spec excludes what is imported: {'; '.join(missing)}")

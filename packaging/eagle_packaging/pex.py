@@ -26,16 +26,12 @@ def build_pex(place: Place, wheel: Path) -> Path:
     for path in [*(path for paths in fetch_all(place).values() for path in paths), wheel]:
         shutil.copy(path, wheels)
     requirements = sorted({pinned(path) for path in wheels.iterdir()})
-    run(
-        [
-            *[sys.executable, "-m", "pex", "--disable-cache", "--pre-resolved-dists", wheels],
-            *["--intransitive", *requirements],
-            *(f"--complete-platform={json.dumps(platform(each, place.arch))}" for each in PYTHONS),
-            *["--python-shebang", "/usr/bin/env python3", "--script", "eagle-node"],
-            *["--no-compile", "--output-file", target],
-        ],
-        epoch=place.epoch,
-    )
+    argv: list[str | Path] = [sys.executable, "-m", "pex", "--disable-cache"]
+    argv += ["--pre-resolved-dists", wheels, "--intransitive", *requirements]
+    argv += [f"--complete-platform={json.dumps(platform(each, place.arch))}" for each in PYTHONS]
+    argv += ["--python-shebang", "/usr/bin/env python3", "--script", "eagle-node"]
+    argv += ["--no-compile", "--output-file", target]
+    run(argv, epoch=place.epoch)
     target.chmod(0o755)
     return target
 
