@@ -30,6 +30,8 @@ _LONGEST_HEAD = 16 << 10
 """Bytes of a request line and its headers; libtorrent's have some hundred."""
 _REQUEST_S = 10.0
 """Until a connection is given up, whatever it waits for."""
+_TURNS = 5
+"""Of the loop, until a connection that was being accepted at the end has been made and ended."""
 _PATIENCE_S = 2.0
 """How long an announce may wait for the plan; libtorrent then asks the next tier."""
 
@@ -48,6 +50,7 @@ class AnnounceEndpoint:
         self._connections: set[asyncio.Transport] = set()
         self._tasks = TaskSet()
         self._server: asyncio.Server | None = None
+        self._ending = False
         self.url = ""
         """Announce URL; known once entered."""
 
@@ -59,11 +62,14 @@ class AnnounceEndpoint:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._ending = True
         if self._server is not None:
             self._server.close()
         await self._tasks.cancel()
         for transport in list(self._connections):
             transport.abort()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     def offer(self, info_hash: InfoHash, provider: Provider) -> None:
         """Answer announces of this torrent with ``provider``'s peers."""
@@ -75,6 +81,8 @@ class AnnounceEndpoint:
 
     def connected(self, transport: asyncio.Transport) -> None:
         """A session may ask now."""
+        if self._ending:
+            transport.abort()
         self._connections.add(transport)
 
     def disconnected(self, transport: asyncio.Transport) -> None:

@@ -68,7 +68,7 @@ async def test_an_image_in_each_form(tmp_path: Path) -> None:
         told = await run(here.command(IMAGE, "-o", str(layout), "--json"))
         document = json.loads(told.stdout)
         assert (document["digest"], document["size"]) == (here.image.digest, here.image.size)
-        assert document["from"]["origin"] + document["from"]["nodes"] >= here.image.size
+        assert sum(document["from"].values()) >= here.image.size
         raw = await run(["skopeo", "inspect", "--raw", f"oci:{layout}:latest"])
         assert hashlib.sha256(raw.stdout.encode()).hexdigest() == here.image.digest[7:]
         await run(

@@ -47,6 +47,16 @@ async def test_a_session_gets_every_segment(tmp_path: Path, secured: bool) -> No
         assert total(seeding.metrics.peer_upload_bytes) >= len(DATA)
 
 
+async def test_slots_are_passed_on(tmp_path: Path) -> None:
+    """One slot serves all segments, one after the other."""
+    lent = lent_file(tmp_path, DATA)
+    torrents = torrents_of(lent)
+    async with seed(slots=1) as seeding, Swarm(swarm_config()) as swarm:
+        seeding.offers.add(lent, torrents)
+        (tmp_path / "got").mkdir()
+        assert await download(swarm, seeding.listener.port, torrents, tmp_path / "got") == DATA
+
+
 async def _connect(
     port: int, info_hash: InfoHash
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

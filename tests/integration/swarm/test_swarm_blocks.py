@@ -21,6 +21,7 @@ from eagle_node.trust.certificates import node_identity
 from eagle_node.trust.key import new_key
 from tests.integration.swarm.holder import Answer, claiming
 from tests.integration.swarm.rig import LOOPBACK, rig, swarm_config, torrents_of
+from tests.support.waiting import until
 from tests.unit.blobs.builders import MIB, content, ingest
 
 DATA = content(9 * MIB + 777)
@@ -153,3 +154,13 @@ async def test_a_connection_that_was_hung_up_meanwhile_is_made_anew(tmp_path: Pa
             assert await blocks(client, at, torrent, run) == expected(torrent, run)
             node.swarm.remove(torrent.info_hash)
             node.swarm.seed(torrent, directory)
+
+            async def is_offered() -> bool:
+                """A session hangs up on peers of a torrent that it has just been given."""
+                async with BlockClient(None) as other:
+                    try:
+                        return bool(await blocks(other, at, torrent, run))
+                    except Unavailable:
+                        return False
+
+            await until(is_offered, what="the segment to be offered again")
