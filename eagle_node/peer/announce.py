@@ -68,7 +68,7 @@ class AnnounceEndpoint:
         await self._tasks.cancel()
         for transport in list(self._connections):
             transport.abort()
-        for _ in range(_TURNS):
+        for _turn in range(_TURNS):
             await asyncio.sleep(0)
 
     def offer(self, info_hash: InfoHash, provider: Provider) -> None:
