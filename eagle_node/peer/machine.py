@@ -3,10 +3,10 @@
 ``handle(event, now)`` is the only door to the state. Segments run WAITING (no metainfo) -> READY ->
 PREPARED (children may connect) -> ACTIVE (dials its parent) -> DONE. They are dealt to stripes,
 each with a parent of its own: ``window`` of each are ACTIVE at the most, and `LOOKAHEAD` more of
-all are prepared. When a parent is gone, the ACTIVE segments of its stripe become STRANDED:
-libtorrent dials their new parent at its next tick, but that of a fresh segment at once, so others
-take their places in the window. A stripe that makes no progress for ``stall_s`` seconds climbs the
-ladder of `Stage`; any progress takes it back to the bottom.
+all are prepared. When a parent is gone, the ACTIVE segments of its stripe become STRANDED: they
+dial its successor, who may not know them, so others take their places in the window. A stripe that
+makes no progress for ``stall_s`` seconds climbs the ladder of `Stage`; any progress takes it back
+to the bottom.
 """
 
 from __future__ import annotations
