@@ -19,7 +19,7 @@ from eagle_node.lending import obfuscation, wire
 from eagle_node.lending.offers import Offers
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.budget import ByteBudget
-from eagle_node.runtime.sockets import bound_address
+from eagle_node.runtime.sockets import bound_address, stop_accepting
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
 
@@ -79,7 +79,7 @@ class Listener:
         )
         self._stack.push_async_callback(self._hang_up)
         self._stack.push_async_callback(self._tasks.cancel)
-        self._stack.callback(server.close)
+        self._stack.push_async_callback(stop_accepting, server)
         return self
 
     async def __aexit__(self, *_: object) -> None:

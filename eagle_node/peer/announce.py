@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 import libtorrent as lt
 
 from eagle_node.base.ids import InfoHash
-from eagle_node.runtime.sockets import Address, bound_address, listen_tcp
+from eagle_node.runtime.sockets import Address, bound_address, listen_tcp, stop_accepting
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.tracker.schema import PeerAddress
 
@@ -31,7 +31,7 @@ _LONGEST_HEAD = 16 << 10
 _REQUEST_S = 10.0
 """Until a connection is given up, whatever it waits for."""
 _TURNS = 5
-"""Of the loop, until a connection that was being accepted at the end has been made and ended."""
+"""Of the loop, until connections have ended."""
 _PATIENCE_S = 2.0
 """How long an announce may wait for the plan; libtorrent then asks the next tier."""
 
@@ -64,7 +64,7 @@ class AnnounceEndpoint:
     async def __aexit__(self, *_: object) -> None:
         self._ending = True
         if self._server is not None:
-            self._server.close()
+            await stop_accepting(self._server)
         await self._tasks.cancel()
         for transport in list(self._connections):
             transport.abort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import os
@@ -13,6 +14,8 @@ from eagle_node.base.errors import StartError
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?\Z")
 """A name or an IPv4 literal; whether it resolves is for the resolver to say."""
+_TURNS = 3
+"""Of the loop, until an accepted connection's protocol knows of it."""
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 
 
@@ -112,3 +115,17 @@ def route_source(target: Address) -> str:
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect(where)
         return str(probe.getsockname()[0])
+
+
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Close a server's listeners once the connections that they have accepted are made.
+
+    A connection that asyncio accepts in the very turn of the loop in which its server is closed is
+    lost to both: `Server._attach` fails, and the socket stays open (CPython 3.11).
+    """
+    loop = asyncio.get_running_loop()
+    for listener in server.sockets:
+        loop.remove_reader(listener.fileno())
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    server.close()
