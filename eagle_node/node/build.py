@@ -28,9 +28,9 @@ from eagle_node.node.settings import NodeSettings
 from eagle_node.node.status import NodeStatus
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.announce import AnnounceEndpoint
-from eagle_node.peer.download import Means
 from eagle_node.peer.holders import Acquaintance
 from eagle_node.peer.looks import Looks
+from eagle_node.peer.means import Means
 from eagle_node.peer.service import OriginSources, Peer
 from eagle_node.proxy.ahead import FetchAhead
 from eagle_node.proxy.blobs import BlobHandler

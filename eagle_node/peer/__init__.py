@@ -2,7 +2,12 @@
 
 ``events``     what happens to a download, and what it wants done
 ``machine``    the life cycle of a download: events and time in, effects out; no IO
-``download``   performs the effects: metainfo stream, torrents, plan, fallback to the origin
+``fill``       a transfer's source: the swarm, then the origin
+``download``   performs the effects of one run, and tells the machine what has happened
+``stream``     the metainfo that a seeder tells as it becomes ready
+``segments``   the torrents of a run's segments
+``planner``    whom the trackers say to draw on, ``parents`` what is remembered of it (no IO)
+``means``      what downloads work with
 ``parts``      parts of segments, where readers want no more
 ``holders``    brings them from nodes that hold the segment, verified, rather than from the seeders
 ``beside``     blobs for which there is no room, passed on from the seeders

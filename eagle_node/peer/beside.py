@@ -11,7 +11,7 @@ from eagle_node.base.errors import Unavailable
 from eagle_node.base.ranges import ByteRange
 from eagle_node.metainfo.messages import ReadRequest
 from eagle_node.peer.discretion import Reader
-from eagle_node.peer.download import Means
+from eagle_node.peer.means import Means
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.context import request_id
 from eagle_node.runtime.sockets import Address

@@ -198,14 +198,6 @@ class GiveUp:
     error: EagleError
 
 
-Effect = (
-    PrepareSegment
-    | StartSegment
-    | AskPlan
-    | ProbeParent
-    | WidenMesh
-    | OpenStream
-    | GoToOrigin
-    | Finish
-    | GiveUp
-)
+Ending = GoToOrigin | Finish | GiveUp
+
+Effect = PrepareSegment | StartSegment | AskPlan | ProbeParent | WidenMesh | OpenStream | Ending

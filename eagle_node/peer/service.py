@@ -10,7 +10,8 @@ from eagle_node.base.rendezvous import ranked
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.peer.beside import Beside
-from eagle_node.peer.download import Means, SwarmFill
+from eagle_node.peer.fill import SwarmFill
+from eagle_node.peer.means import Means
 from eagle_node.registry.access import Access
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address

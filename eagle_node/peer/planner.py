@@ -1,0 +1,138 @@
+"""Asks the trackers whom a download is to draw on, and finds out who answers."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from eagle_node.base.errors import Unavailable
+from eagle_node.peer import events as m
+from eagle_node.peer.means import Job
+from eagle_node.peer.parents import UNKNOWN
+from eagle_node.peer.reach import answers, round_trip_s
+from eagle_node.peer.segments import SegmentFetches
+from eagle_node.runtime.sockets import Address
+from eagle_node.swarm.transfers import Transfer
+from eagle_node.tracker.schema import PeerAddress, PlanRequest
+
+log = logging.getLogger(__name__)
+
+SUSPICIOUS_S = 0.75
+"""Quiet after which it is worth asking libtorrent about the connections."""
+_REPLAN_S = 2.0
+"""Until the trackers are asked again when none answers."""
+_REPLAN_PAUSE_S = 0.1
+"""Between two changes of a plan, at the least: a wave that forms changes it often."""
+_PLAN_PATIENCE_S = 1.0
+"""How long the first plan may take: then the seeder itself is the parent."""
+
+
+class Planner:
+    """Keeps the parents of one run, and has its segments dial them."""
+
+    def __init__(
+        self,
+        job: Job,
+        transfer: Transfer,
+        segments: SegmentFetches,
+        report: Callable[[m.Event], None],
+    ) -> None:
+        self._job = job
+        self._means = job.means
+        self._parents = job.parents
+        self._transfer = transfer
+        self._segments = segments
+        self._report = report
+
+    async def ask(self, asked: m.AskPlan) -> None:
+        """Ask the tracker whom to connect to, and dial for what is active already."""
+        digest = self._job.blob.digest
+        if asked.parent_failed and (parent := self._parents.blame(asked.stripe, gone=asked.gone)):
+            self._means.metrics.fallbacks.labels("parent").inc()
+            log.info("%s: no progress from %s:%d", digest, parent.host, parent.port)
+        own = self._means.node().node_id
+        try:
+            self._parents.take(await self._means.tracker.plan(self._request()), own)
+        except Unavailable as error:
+            log.warning("no plan for %s: %s", digest, error)
+            if asked.parent_failed:
+                self._parents.rotate()
+        if asked.parent_failed:
+            self._segments.dial(asked.stripe, self._parents.planned(asked.stripe)[:1])
+        self._report(m.Planned(self._parents.stripes))
+        await self._measure()
+
+    async def follow(self, quiet_s: Callable[[], Sequence[float]]) -> None:
+        """Take over what the tracker changes in the plan while the download runs.
+
+        ``quiet_s``: seconds without progress, by stripe.
+        """
+        await self._parents.known.wait()
+        while True:
+            before = self._parents.revision
+            try:
+                plan = await self._means.tracker.plan(self._request(after=before))
+            except Unavailable:
+                await asyncio.sleep(_REPLAN_S)
+                continue
+            if plan.revision != before:
+                self._parents.take(plan, self._means.node().node_id)
+                self._report(m.Planned(self._parents.stripes))
+                await self._measure()
+                for stripe, quiet in enumerate(quiet_s()):
+                    if quiet >= SUSPICIOUS_S:
+                        self._segments.dial(stripe, self._parents.planned(stripe)[:1])
+            await asyncio.sleep(_REPLAN_PAUSE_S)
+
+    async def probe(self, stripe: int, pause_s: float) -> None:
+        """Tell a parent that is gone or frozen from one that has nothing, or hung up once."""
+        await asyncio.sleep(pause_s)
+        parent = self._parents.feeder(stripe)
+        if parent is None:
+            return
+        if await answers(parent):
+            self._segments.dial(stripe, (parent,))
+        elif parent == self._parents.feeder(stripe):
+            self._report(m.ParentGone(stripe))
+
+    def fall_back_to(self, seeder: Address, port: int) -> None:
+        """Without a plan the seeder itself is the parent; ``port``: its swarm's, 0 if it has none.
+
+        A seeder that is known by name only is left to the plan: announces name addresses.
+        """
+        if port and not self._parents.known.is_set():
+            with suppress(ValueError):
+                host = str(ipaddress.ip_address(seeder.host))
+                peer = PeerAddress(node_id=UNKNOWN, host=host, port=port)
+                loop = asyncio.get_running_loop()
+                loop.call_later(_PLAN_PATIENCE_S, self._use_seeder, peer)
+
+    def release(self) -> None:
+        """Nothing is drawn from the parents any more."""
+        self._means.window.released(self)
+
+    def _use_seeder(self, seeder: PeerAddress) -> None:
+        if not self._parents.known.is_set():
+            self._parents.take_only(seeder)
+            self._segments.dial(0, (seeder,))
+
+    async def _measure(self) -> None:
+        """Find out how far those are from whom this node downloads for the first time."""
+        parents = self._parents.firsts()
+        for host in self._means.window.draws_on(self, parents):
+            if (found := await round_trip_s(parents[host])) is not None:
+                self._means.window.measured(host, found)
+
+    def _request(self, *, after: str = "") -> PlanRequest:
+        return PlanRequest(
+            node=self._means.node(),
+            digest=self._job.blob.digest,
+            size=self._transfer.arrival.layout.size,
+            failed=tuple(self._parents.failed),
+            gone=tuple(self._parents.gone),
+            partial=not self._transfer.arrival.whole_wanted,
+            after=after,
+        )

@@ -1,0 +1,113 @@
+"""The segments of a download that come from the swarm: their torrents, from offer to completion."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from eagle_node.base.ids import InfoHash
+from eagle_node.peer import events as m
+from eagle_node.peer.means import Job
+from eagle_node.swarm.events import TorrentEvent
+from eagle_node.swarm.transfers import Transfer
+from eagle_node.tracker.schema import PeerAddress
+
+log = logging.getLogger(__name__)
+
+
+class SegmentFetches:
+    """Those of one run; ``report`` gets what libtorrent says of them."""
+
+    def __init__(
+        self, job: Job, transfer: Transfer, report: Callable[[TorrentEvent], None]
+    ) -> None:
+        self._job = job
+        self._means = job.means
+        self._parents = job.parents
+        self._transfer = transfer
+        self._report = report
+        self._prepared: set[int] = set()
+        self._active: dict[int, int] = {}
+        """Started, with the payload bytes received so far."""
+
+    def prepare(self, index: int) -> None:
+        """Let children connect for a segment; `NoSpace` when there is none for its bytes."""
+        torrent = self._job.torrents[index]
+        arrival = self._transfer.arrival
+        self._transfer.reserve(index)
+        arrival.writing.add(index)
+        self._prepared.add(index)
+        self._transfer.fetching[torrent.info_hash] = index
+        self._means.announces.offer(torrent.info_hash, partial(self._named, index))
+        self._means.swarm.prepare(torrent, arrival.directory.path, observer=self._report)
+
+    def start(self, index: int) -> None:
+        """Dial its parent."""
+        self._active[index] = 0
+        log.debug("%s: segment %d started", self._job.blob.digest, index)
+        trackers = [self._means.announces.url, *self._means.trackers()]
+        self._means.swarm.start(self._job.torrents[index].info_hash, trackers)
+
+    def dial(self, stripe: int, peers: Sequence[PeerAddress]) -> None:
+        """Have what is active of a stripe ask whom to dial, and be told of ``peers``."""
+        for index in self._active if peers else ():
+            if self._parents.stripe_of(index) == stripe % self._parents.stripes:
+                self._parents.redirect(index, peers)
+                self._means.swarm.announce(self._job.torrents[index].info_hash)
+
+    def finished(self, info_hash: InfoHash) -> int | None:
+        """A torrent is whole: the segment that it was, unless it was left before."""
+        index = self._index_of(info_hash)
+        if index is not None:
+            self._active.pop(index, None)
+            self._parents.forget(index)
+            self._prepared.discard(index)
+            self._transfer.fetching.pop(info_hash, None)
+            log.debug("%s: segment %d finished", self._job.blob.digest, index)
+            self._means.announces.withdraw(info_hash)
+        return index
+
+    def progressed(self, info_hash: InfoHash, received: int) -> int | None:
+        """The segment that has ``received`` more bytes than before, if it is one of these."""
+        index = self._index_of(info_hash)
+        if index is None or received <= self._active.get(index, 0):
+            return None
+        self._active[index] = received
+        return index
+
+    def parent_state(self, stripe: int) -> m.Parent:
+        """What those whom this node has dialled could send; its children are not among them."""
+        offers = [
+            has_more
+            for index in self._active
+            if self._parents.stripe_of(index) == stripe
+            for endpoint, has_more in self._means.swarm.offers(self._job.torrents[index].info_hash)
+            if self._parents.has_dialled(endpoint)
+        ]
+        if not offers:
+            return m.Parent.GONE
+        return m.Parent.HOLDING if any(offers) else m.Parent.STARVED
+
+    def release(self) -> None:
+        """Leave the torrents that did not finish."""
+        for index in self._prepared:
+            info_hash = self._job.torrents[index].info_hash
+            self._means.announces.withdraw(info_hash)
+            self._means.swarm.remove(info_hash)
+            self._transfer.arrival.writing.discard(index)
+        self._prepared.clear()
+        self._active.clear()
+        self._parents.release()
+        self._transfer.fetching.clear()
+
+    async def _named(self, index: int) -> Sequence[PeerAddress]:
+        """Whom libtorrent is to dial for a segment, once there is somebody."""
+        await self._parents.known.wait()
+        return self._parents.name_for(index, active=index in self._active)
+
+    def _index_of(self, info_hash: InfoHash) -> int | None:
+        for index in self._prepared:
+            if self._job.torrents[index].info_hash == info_hash:
+                return index
+        return None
