@@ -66,7 +66,7 @@ class Dedupe:
             cache.is_kept(digest)
             or cache.is_read(digest)
             or transfers.get(digest) is not None
-            or transfers.is_drawn_from(digest)
+            or transfers.seeding.is_drawn_from(digest)
         )
 
     async def _drop(self, digest: Digest) -> None:

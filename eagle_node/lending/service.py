@@ -32,7 +32,8 @@ from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.swarm.torrents import SegmentTorrent, assemble_torrent
-from eagle_node.swarm.transfers import INLINE_LIMIT, Transfers
+from eagle_node.swarm.transfer import INLINE_LIMIT
+from eagle_node.swarm.transfers import Transfers
 
 log = logging.getLogger(__name__)
 
@@ -138,12 +139,12 @@ class RuntimeStore:
                 self._tell(p.Copied(digest=digest))
             self._cache.on_commit.append(lambda digest: self._tell(p.Copied(digest=digest)))
             self._cache.on_recall.append(self._altered)
-            self._transfers.lender = self
+            self._transfers.seeding.lender = self
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._transfers.lender = None
+        self._transfers.seeding.lender = None
         await self._stack.aclose()
 
     @property

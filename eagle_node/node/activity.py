@@ -16,7 +16,8 @@ from eagle_node.metrics.instruments import Metrics, by_label, total
 from eagle_node.node.images import Images
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.swarm.session import Connection, Swarm
-from eagle_node.swarm.transfers import Transfer, Transfers
+from eagle_node.swarm.transfer import Transfer
+from eagle_node.swarm.transfers import Transfers
 
 TICK_S = 1.0
 """Between two looks at what has moved."""
@@ -85,7 +86,7 @@ class Activity:
         connections = self._connections()
         running = self._transfers.running()
         rows = [self._running(each, connections) for each in running.values()]
-        for digest, torrents in self._transfers.seeded().items():
+        for digest, torrents in self._transfers.seeding.seeded().items():
             if digest not in running:
                 peers = _of(connections, (torrent.info_hash for torrent in torrents))
                 if children := self._shares(peers, lambda peer: peer.sent_rate):

@@ -57,7 +57,7 @@ from eagle_node.seeder.looks import FileLookService
 from eagle_node.seeder.origins import Origins
 from eagle_node.seeder.service import SeederService
 from eagle_node.swarm.blocks import BlockClient
-from eagle_node.swarm.transfers import Source
+from eagle_node.swarm.transfer import Source
 from eagle_node.swarm.window import ReceiveWindow
 from eagle_node.tracing.session import open_tracing
 from eagle_node.tracker.client import TrackerClient
@@ -304,7 +304,7 @@ async def _start_peer(parts: Parts, origins: Origins) -> Peer:
     parts.advertiser = advertiser
     if parts.cluster is not None:
         parts.cluster.on_change.append(lambda _: advertiser.roles_changed())
-    parts.work.append(("seed-cache", parts.transfers.seed_cache()))
+    parts.work.append(("seed-cache", parts.transfers.seeding.seed_cache()))
     parts.work.append(("advertiser", advertiser.run()))
     peer = Peer(
         cache=parts.cache,

@@ -16,7 +16,8 @@ from eagle_node.base.digest import Digest
 from eagle_node.base.errors import Unavailable
 from eagle_node.blobs.segments import layout_of
 from eagle_node.swarm.torrents import SegmentTorrent
-from eagle_node.swarm.transfers import Transfer, Transfers
+from eagle_node.swarm.transfer import Transfer
+from eagle_node.swarm.transfers import Transfers
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.schema import Advert, Holding, NodeInfo
 
@@ -82,8 +83,8 @@ class Advertiser:
         async with self._turn:
             now = asyncio.get_running_loop().time()
             transfers = self._transfers
-            held = holdings(transfers.seeded(), transfers.running())
-            held |= lent_holdings(transfers) if transfers.lender is not None else {}
+            held = holdings(transfers.seeding.seeded(), transfers.running())
+            held |= lent_holdings(transfers) if transfers.seeding.lender is not None else {}
             full = now >= self._full_due
             advert = self._advert(held, full=full)
             if full or advert.held or advert.dropped or now >= self._alive_due:
@@ -150,10 +151,10 @@ def holdings(
 
 def lent_holdings(transfers: Transfers) -> dict[Digest, Holding]:
     """Blobs in files of others, which are offered at the lender's port."""
-    port = transfers.lender.port if transfers.lender is not None else 0
+    port = transfers.seeding.lender.port if transfers.seeding.lender is not None else 0
     return {
         digest: replace(holding, port=port)
-        for digest, holding in holdings(transfers.lent(), {}).items()
+        for digest, holding in holdings(transfers.seeding.lent(), {}).items()
         if digest not in transfers.running()
     }
 

@@ -22,7 +22,7 @@ from eagle_node.swarm.events import (
     TorrentFinished,
     TorrentProgressed,
 )
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from eagle_node.peer.means import Job, Means
 from eagle_node.peer.parts import PartSource
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address
-from eagle_node.swarm.transfers import Source, Transfer
+from eagle_node.swarm.transfer import Source, Transfer
 
 log = logging.getLogger(__name__)
 

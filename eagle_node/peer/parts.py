@@ -26,7 +26,7 @@ from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import first_error
 from eagle_node.runtime.tracing import peer_attributes, span
 from eagle_node.swarm.parts import PartFetches
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from eagle_node.peer.parents import UNKNOWN
 from eagle_node.peer.reach import answers, round_trip_s
 from eagle_node.peer.segments import SegmentFetches
 from eagle_node.runtime.sockets import Address
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 from eagle_node.tracker.schema import PeerAddress, PlanRequest
 
 log = logging.getLogger(__name__)

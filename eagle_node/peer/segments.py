@@ -10,7 +10,7 @@ from eagle_node.base.ids import InfoHash
 from eagle_node.peer import events as m
 from eagle_node.peer.means import Job
 from eagle_node.swarm.events import TorrentEvent
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 from eagle_node.tracker.schema import PeerAddress
 
 log = logging.getLogger(__name__)

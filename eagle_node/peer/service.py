@@ -15,7 +15,8 @@ from eagle_node.peer.means import Means
 from eagle_node.registry.access import Access
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address
-from eagle_node.swarm.transfers import Source, Transfer, Transfers
+from eagle_node.swarm.transfer import Source, Transfer
+from eagle_node.swarm.transfers import Transfers
 
 _MOST_BESIDE = 2
 """Seeders that are asked for what finds no room here: each fetches it if it has not got it."""

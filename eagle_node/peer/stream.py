@@ -24,7 +24,7 @@ from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.runtime.tracing import peer_attributes, span
 from eagle_node.swarm.torrents import assemble_torrent
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,8 @@ from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.seeder.rights import remember_once_opened
 from eagle_node.seeder.turns import Turns
-from eagle_node.swarm.transfers import Source, Transfer, Transfers
+from eagle_node.swarm.transfer import Source, Transfer
+from eagle_node.swarm.transfers import Transfers
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from eagle_node.seeder.parts import bring_part
 from eagle_node.seeder.source import ByteSource, ByteStream, pause
 from eagle_node.seeder.writer import SegmentWriter
 from eagle_node.swarm.parts import PartFetches
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from eagle_node.seeder.origin import InOrderFill
 from eagle_node.seeder.source import ByteSource
 from eagle_node.seeder.turns import InTurn, Turns
 from eagle_node.storage.interface import BlobNotFound
-from eagle_node.swarm.transfers import Source, Transfer
+from eagle_node.swarm.transfer import Source, Transfer
 
 log = logging.getLogger(__name__)
 

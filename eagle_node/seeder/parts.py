@@ -9,7 +9,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.parts import PartWriter
 from eagle_node.registry.answer import NoRanges
 from eagle_node.seeder.source import ByteSource, pause
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eagle_node.registry.access import Access
 from eagle_node.registry.names import BlobRef
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 
 
 def remember_once_opened(

@@ -49,7 +49,8 @@ from eagle_node.seeder.interest import interest
 from eagle_node.seeder.rights import remember_once_opened
 from eagle_node.swarm.blocks import BlockHashes
 from eagle_node.swarm.torrents import SegmentTorrent
-from eagle_node.swarm.transfers import INLINE_LIMIT, Source, Transfer, Transfers
+from eagle_node.swarm.transfer import INLINE_LIMIT, Source, Transfer
+from eagle_node.swarm.transfers import Transfers
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class SeederService:
         transfer = await self._start(blob, ANYBODY, whole=True)
         if transfer is not None:
             await transfer.wait_finished()
-        return await self._transfers.whole_torrent(blob.digest, self._announce_urls())
+        return await self._transfers.seeding.whole_torrent(blob.digest, self._announce_urls())
 
     async def fetch(self, request: FetchRequest) -> AsyncIterator[FetchReply]:
         """Layout, then each segment that is wanted as it becomes ready; small blobs whole.
@@ -186,7 +187,7 @@ class SeederService:
         """The segment that holds what was asked for, all of it, and its torrent."""
         transfer, torrents = self._transfers.get(digest), {}
         if digest in self._cache:
-            torrents = dict(enumerate(await self._transfers.torrents_of(digest)))
+            torrents = dict(enumerate(await self._transfers.seeding.torrents_of(digest)))
             size = self._cache.size(digest)
         elif transfer is not None and transfer.begun:
             torrents, size = transfer.torrents, transfer.arrival.layout.size
@@ -274,7 +275,7 @@ class SeederService:
                 self._metrics.peer_upload_bytes.inc(len(data))
                 yield InlineEvent(data=data)
                 return
-            torrents = await self._transfers.torrents_of(digest)
+            torrents = await self._transfers.seeding.torrents_of(digest)
             await self._report()
             yield self._layout(reader.size, self._transfers.port_of(digest))
             for torrent in _in_order(torrents, request):

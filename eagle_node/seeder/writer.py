@@ -9,7 +9,7 @@ from typing import Self
 from eagle_node.blobs.parts import disk_error
 from eagle_node.blobs.segments import Segment
 from eagle_node.runtime.threads import finish_in_thread
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 
 
 class SegmentWriter:

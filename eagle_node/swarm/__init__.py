@@ -5,7 +5,9 @@
 ``settings``  libtorrent's settings as functions of the configuration, each with its reason
 ``events``    what happens in the swarm, as facts
 ``session``   torrents in, events out; woken by the alert file descriptor, never polling
-``transfers`` blobs on their way, and what is seeded
+``transfer``  one blob on its way, shared by all who want it
+``transfers`` all of them, from their start to the cache
+``seeding``   what is offered to peers
 ``blocks``    single blocks of segments from other nodes, ``peer_wire`` the messages for it (no IO)
 ``parts``     keeps parts of segments coming
 ``lender``    what offers whole blobs out of files of others, at a port of its own

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from eagle_node.base.ranges import ByteRange
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 
 MOST_AT_ONCE = 8
 """Requests for parts of one blob at a time: as many as a client's parallel ranges."""

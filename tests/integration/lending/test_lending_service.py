@@ -177,7 +177,7 @@ async def test_a_file_that_is_replaced_is_never_taken_for_the_old_one(tmp_path: 
         store.path(digest).write_bytes(DATA[1])
         assert ground.parts.cache.open(digest) is None
         with pytest.raises(Unavailable):
-            await ground.parts.transfers.torrents_of(digest)
+            await ground.parts.transfers.seeding.torrents_of(digest)
         await ground.lends()
 
         async def is_found_out() -> bool:
@@ -215,7 +215,7 @@ async def test_a_copy_is_dropped_once_nobody_uses_it(tmp_path: Path) -> None:
         await until(is_dropped_too, what="the other copy to be dropped")
         assert cache.is_resident(pinned)
         assert cache.used == 2 * MIB
-        assert ground.parts.transfers.lent().keys() >= {read, idle}
+        assert ground.parts.transfers.seeding.lent().keys() >= {read, idle}
         assert ground.parts.transfers.port_of(idle) == ground.lending.port
         assert ground.parts.transfers.port_of(pinned) == 0
         reader = cache.open(idle)
@@ -240,5 +240,5 @@ async def test_no_more_is_offered_than_torrents_may_be(tmp_path: Path) -> None:
 
         await until(is_full, what="one blob to be offered")
         (other, *_) = [d for d in digests if d not in ground.lending.offered()]
-        torrents = await ground.parts.transfers.torrents_of(other)
+        torrents = await ground.parts.transfers.seeding.torrents_of(other)
         assert ground.lending.offered() == {other: torrents}

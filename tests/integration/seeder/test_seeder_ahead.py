@@ -18,7 +18,7 @@ from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.seeder.ahead import CACHE_SHARE, MOST_AT_ONCE, UNCLAIMED_S, Prefetcher
 from eagle_node.seeder.origin import InOrderFill
 from eagle_node.seeder.turns import InTurn, Turns
-from eagle_node.swarm.transfers import Source, Transfer
+from eagle_node.swarm.transfer import Source, Transfer
 from tests.integration.seeder.byte_source import MemorySource
 from tests.integration.seeder.clients import RIGHT, Checker, refusal
 from tests.integration.swarm.rig import Rig, read_range, read_whole, rig

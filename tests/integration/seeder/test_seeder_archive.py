@@ -24,7 +24,7 @@ from eagle_node.seeder.origins import Origins
 from eagle_node.storage.interface import ObjectInfo
 from eagle_node.storage.memory import MemoryStorage
 from eagle_node.swarm.torrents import unpack_torrents
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 from tests.integration.registry.origin import NAME, Origin, at, serving, upstream
 from tests.integration.swarm.rig import Rig, read_whole, rig
 from tests.unit.blobs.builders import MIB, content, ingest

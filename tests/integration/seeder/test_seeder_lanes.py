@@ -14,7 +14,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.demand import BLOCK
 from eagle_node.config.tree import SeederConfig
 from eagle_node.seeder.origin import InOrderFill
-from eagle_node.swarm.transfers import Transfer
+from eagle_node.swarm.transfer import Transfer
 from tests.integration.seeder.byte_source import MemorySource
 from tests.integration.swarm.rig import Rig, read_range, read_whole, rig
 from tests.unit.blobs.builders import MIB, bytes_on_disk, content, read_back

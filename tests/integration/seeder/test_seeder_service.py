@@ -30,7 +30,7 @@ from eagle_node.runtime.budget import ByteBudget
 from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.service import SeederService
 from eagle_node.seeder.turns import Turns
-from eagle_node.swarm.transfers import INLINE_LIMIT, Source, Transfer
+from eagle_node.swarm.transfer import INLINE_LIMIT, Source, Transfer
 from tests.integration.seeder.clients import RIGHT, Checker, access_by, refusal
 from tests.integration.swarm.rig import Rig, Script, rig
 from tests.unit.blobs.builders import MIB, content, ingest, write_segment

@@ -20,7 +20,8 @@ from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.swarm.events import TorrentEvent, TorrentFinished
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent
-from eagle_node.swarm.transfers import LINGER_S, Transfer, Transfers
+from eagle_node.swarm.transfer import Transfer
+from eagle_node.swarm.transfers import LINGER_S, Transfers
 from eagle_node.tracker.schema import PeerAddress
 from tests.unit.blobs.builders import ingest, write_segment
 
@@ -91,7 +92,7 @@ class Events:
 
 async def torrents_of(rig: Rig, data: bytes) -> list[SegmentTorrent]:
     """Take a blob into a rig's cache and offer it."""
-    return [*await rig.transfers.torrents_of(await ingest(rig.cache, data))]
+    return [*await rig.transfers.seeding.torrents_of(await ingest(rig.cache, data))]
 
 
 def directory_for(root: Path, digest: Digest) -> Path:

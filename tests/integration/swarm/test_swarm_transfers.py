@@ -14,7 +14,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.segments import layout_of
 from eagle_node.metrics.instruments import total
 from eagle_node.swarm.torrents import pack_torrents
-from eagle_node.swarm.transfers import INLINE_LIMIT, Transfer
+from eagle_node.swarm.transfer import INLINE_LIMIT, Transfer
 from tests.integration.swarm.rig import Rig, Script, read_range, read_whole, rig
 from tests.unit.blobs.builders import MIB, bytes_on_disk, content, ingest, read_back
 
@@ -55,7 +55,7 @@ async def test_many_who_ask_at_once_cause_one_fetch(node: Rig) -> None:
     assert set(bodies) == {DATA}
     assert source.calls == 1
     assert DIGEST in node.cache
-    assert len(node.transfers.seeded()[DIGEST]) == len(node.swarm) == COUNT
+    assert len(node.transfers.seeding.seeded()[DIGEST]) == len(node.swarm) == COUNT
     assert not node.transfers.running()
 
 
@@ -135,7 +135,7 @@ async def test_wrong_content_withdraws_the_torrents(node: Rig) -> None:
         await read_whole(node, transfer)
     with pytest.raises(WrongContent):
         await transfer.wait_finished()
-    assert (len(node.swarm), node.transfers.seeded()) == (0, {})
+    assert (len(node.swarm), node.transfers.seeding.seeded()) == (0, {})
     assert (len(node.cache), node.cache.resumable(DIGEST)) == (0, None)
     assert bytes_on_disk(node.root) == 0
     assert total(node.metrics.wrong_content) == 1
@@ -149,7 +149,7 @@ async def test_only_blobs_beyond_the_inline_limit_have_torrents(node: Rig, size:
     assert transfer is not None
     await transfer.wait_finished()
     assert await read_back(node.cache, digest_of(data)) == data
-    assert len(await node.transfers.torrents_of(digest_of(data))) == (size > INLINE_LIMIT)
+    assert len(await node.transfers.seeding.torrents_of(digest_of(data))) == (size > INLINE_LIMIT)
     assert len(node.swarm) == (size > INLINE_LIMIT)
 
 
@@ -302,14 +302,14 @@ async def test_an_evicted_blob_is_not_offered_any_more(tmp_path: Path) -> None:
     """Its torrents go before its files do, those of its whole included."""
     async with rig(tmp_path, limit=5 * MIB) as node:
         await read_whole(node, await begin(node, Script(DATA)))
-        await node.transfers.whole_torrent(DIGEST, [])
+        await node.transfers.seeding.whole_torrent(DIGEST, [])
         assert len(node.swarm) == COUNT + 1
         other = content(MIB, 3)
         await ingest(node.cache, other)
         assert DIGEST not in node.cache
-        assert (len(node.swarm), node.transfers.seeded()) == (0, {})
+        assert (len(node.swarm), node.transfers.seeding.seeded()) == (0, {})
         with pytest.raises(Unavailable, match="not in the cache"):
-            await node.transfers.torrents_of(DIGEST)
+            await node.transfers.seeding.torrents_of(DIGEST)
 
 
 async def test_the_limit_of_torrents_is_held(tmp_path: Path) -> None:
@@ -323,28 +323,28 @@ async def test_the_limit_of_torrents_is_held(tmp_path: Path) -> None:
             assert transfer is not None
             await transfer.wait_finished()
             assert len(node.swarm) <= most
-        assert node.transfers.seeded().keys() == {digest_of(blob) for blob in blobs[2:]}
-        await node.transfers.torrents_of(digest_of(blobs[0]))
+        assert node.transfers.seeding.seeded().keys() == {digest_of(blob) for blob in blobs[2:]}
+        await node.transfers.seeding.torrents_of(digest_of(blobs[0]))
         assert len(node.swarm) <= most
-        assert digest_of(blobs[0]) in node.transfers.seeded()
+        assert digest_of(blobs[0]) in node.transfers.seeding.seeded()
     async with rig(tmp_path, most_torrents=most) as node:
-        await node.transfers.seed_cache()
+        await node.transfers.seeding.seed_cache()
         assert len(node.swarm) == 2 * each
-        assert len(node.transfers.seeded()) == 2
+        assert len(node.transfers.seeding.seeded()) == 2
 
 
 async def test_a_restart_seeds_what_the_cache_holds(tmp_path: Path) -> None:
     """With the kept metainfo, or with the same one made again when that is damaged."""
     async with rig(tmp_path) as node:
         await read_whole(node, await begin(node, Script(DATA)))
-        before = node.transfers.seeded()[DIGEST]
+        before = node.transfers.seeding.seeded()[DIGEST]
         path = node.cache.directory(DIGEST).torrents
     for damage in (None, b"", b"garbage", pack_torrents(before[:2]), pack_torrents(before[::-1])):
         if damage is not None:
             await asyncio.to_thread(path.write_bytes, damage)
         async with rig(tmp_path) as node:
-            await node.transfers.seed_cache()
-            assert node.transfers.seeded() == {DIGEST: before}
+            await node.transfers.seeding.seed_cache()
+            assert node.transfers.seeding.seeded() == {DIGEST: before}
             assert len(node.swarm) == COUNT
 
 

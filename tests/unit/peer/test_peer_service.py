@@ -14,7 +14,7 @@ from eagle_node.blobs.reader import BlobReader
 from eagle_node.peer.service import Peer
 from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.runtime.sockets import Address
-from eagle_node.swarm.transfers import Source
+from eagle_node.swarm.transfer import Source
 from tests.integration.seeder.clients import RIGHT, Checker, access_by, refusal
 from tests.integration.swarm.rig import Rig, Script, rig
 from tests.unit.blobs.builders import MIB, content, ingest
