@@ -78,7 +78,7 @@ test-tools:
 PACK := build/packaging-venv
 PACK_STAMP := $(PACK)/stamp
 ARTEFACTS := wheel pex pyz executable deb image sbom
-PROVEN := wheel pex pyz executable deb image engines hosts
+PROVEN := wheel pex pyz executable deb image engines systemd hosts
 ARCH ?= $(shell uname -m)
 DIST ?= dist
 EAGLE_PACKAGING = PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging --arch $(ARCH) --dist $(DIST)

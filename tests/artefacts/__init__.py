@@ -8,7 +8,9 @@ environment, and where an artefact brings its own Python, a file system without 
     journey    two nodes of it, a registry, a bucket, a client: what must come out
     service    the Debian package's unit: ready, shut in, with and without the virtual address
     engines    the image by docker-compose and by podman
+    systemd    the Debian package's whole life on a machine that systemd has booted
     hosts      the installer over ssh, on three hosts
     confined   what the unit allows, without systemd
+    machine    a Debian with systemd as first process, in namespaces
     ways       all of them, by the artefact's name
 """

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from eagle_node import __version__
-from tests.artefacts import engines, hosts, journey, service, starts
+from tests.artefacts import engines, hosts, journey, service, starts, systemd
 from tests.artefacts.ways import ARTEFACTS, Way, scratch, ways
 from tests.support.process import CommandFailed
 from tests.support.waiting import TimedOut
@@ -19,7 +19,7 @@ from tests.support.waiting import TimedOut
 ROOT = Path(__file__).parents[2]
 
 Proof = Callable[[Path], Awaitable[None]]
-NAMES = (*ARTEFACTS, "engines", "hosts")
+NAMES = (*ARTEFACTS, "engines", "systemd", "hosts")
 
 
 async def main(argv: Sequence[str]) -> int:
@@ -45,6 +45,9 @@ def _proofs(names: Sequence[str], dist: starts.Dist) -> Iterator[tuple[str, Proo
                 partial(hosts.install, dist),
                 "installed twice, one cluster",
             )
+        elif name == "systemd":
+            told = "installed by apt, started, killed, shut in, upgraded, booted, purged"
+            yield "systemd, a booted Debian", partial(systemd.live, dist), told
         elif name == "engines":
             told = "the image is ready, shut in, and stops"
             yield "engines, docker-compose and podman", partial(engines.start, dist), told

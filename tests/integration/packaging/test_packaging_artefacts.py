@@ -27,7 +27,8 @@ async def test_every_artefact_is_built_and_pulls_an_image(tmp_path: Path) -> Non
     for pattern in ARTEFACTS:
         assert len(fnmatch.filter(built, pattern)) == 1, pattern
     assert "FAILED" not in told
-    for label in ("wheel", "pex", "pyz", "executable", "deb", "image", "engines", "hosts"):
+    labels = ("wheel", "pex", "pyz", "executable", "deb", "image", "engines", "systemd", "hosts")
+    for label in labels:
         assert f"\n{label}, " in told, told
 
 
