@@ -40,13 +40,14 @@ config() {
 key=
 for host in "$@"; do
     echo "== $host"
-    package=$(basename "$deb")
+    # A directory of its own, which nobody on that host can have prepared; apt's user has to read it.
+    package=$($remote "$host" 'umask 022; dir=$(mktemp -d) && chmod 0755 "$dir" && echo "$dir"')/eagle-node.deb
     # shellcheck disable=SC2002
-    cat "$deb" | $remote "$host" "cat > /tmp/$package"
+    cat "$deb" | $remote "$host" "cat > $package"
     {
         echo "export DEBIAN_FRONTEND=noninteractive"
-        echo "apt-get install -qq -y --allow-downgrades -o Dpkg::Options::=--force-confold /tmp/$package"
-        echo "rm /tmp/$package"
+        echo "apt-get install -qq -y --allow-downgrades -o Dpkg::Options::=--force-confold $package"
+        echo "rm -r $(dirname "$package")"
     } | on "$host"
     if [ -z "$key" ]; then
         key=$(on "$host" <<'END'
