@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from eagle_node.base.errors import StartError
 from eagle_node.base.ids import NodeId, new_node_id
+from eagle_node.config.places import HostTarget
 from eagle_node.config.tree import Config
-from eagle_node.runtime.sockets import Address, route_source
+from eagle_node.runtime.sockets import Address, interface_addresses, route_source
 
 _ANYWHERE = Address("192.0.2.1", 9)
 """An address of a documentation network (RFC 5737), to ask the routing table for our own."""
@@ -31,15 +33,34 @@ def node_id(data_dir: Path) -> NodeId:
 
 
 def advertised_host(config: Config) -> str:
-    """The IP at which others reach this node: as told, else the source of the route to them."""
+    """The IP at which others reach this node: as told, else the source of the route to them.
+
+    Where nobody is named and no route leads out of the local network: that network's interface's.
+    """
     if config.node.advertise:
         return config.node.advertise
-    for target in (*config.seeder.pinned, _ANYWHERE):
+    for target in (*config.seeder.pinned, *_join_addresses(config), _ANYWHERE):
         try:
             return route_source(target)
         except OSError:
             continue
-    return "127.0.0.1"
+    return next(interface_addresses(), "127.0.0.1")
+
+
+def _join_addresses(config: Config) -> list[Address]:
+    """Nodes to join that are named by an IP of another host: asking for names may take long."""
+    return [
+        target.address
+        for target in config.discovery.join
+        if isinstance(target, HostTarget) and _is_remote_ip(target.address.host)
+    ]
+
+
+def _is_remote_ip(host: str) -> bool:
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_local(host: str) -> bool:

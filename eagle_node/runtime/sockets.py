@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import ipaddress
 import os
 import re
 import socket
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eagle_node.base.errors import StartError
@@ -17,6 +20,9 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?\Z")
 _TURNS = 3
 """Of the loop, until an accepted connection's protocol knows of it."""
 _PORT = re.compile(r"[0-9]{1,5}\Z")
+_SIOCGIFFLAGS, _SIOCGIFADDR = 0x8913, 0x8915
+_IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
+"""netdevice(7); numbers of ``linux/sockios.h`` and ``linux/if.h``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,20 @@ def route_source(target: Address) -> str:
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect(where)
         return str(probe.getsockname()[0])
+
+
+def interface_addresses() -> Iterator[str]:
+    """The first IPv4 address of each interface that is up, loopback left out (netdevice(7))."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            request = struct.pack("256s", name.encode()[:15])
+            try:
+                (flags,) = struct.unpack_from("H", fcntl.ioctl(probe, _SIOCGIFFLAGS, request), 16)
+                address = fcntl.ioctl(probe, _SIOCGIFADDR, request)[20:24]
+            except OSError:  # has none, or is gone by now
+                continue
+            if flags & _IFF_UP and not flags & _IFF_LOOPBACK:
+                yield socket.inet_ntoa(address)
 
 
 async def stop_accepting(server: asyncio.Server) -> None:
