@@ -13,6 +13,7 @@ from eagle_node.cli.exits import Exit
 from eagle_node.cli.parser import given_options
 from eagle_node.config.hosts import HostPattern
 from eagle_node.config.load import load as load_config
+from eagle_node.config.load import service_file
 from eagle_node.config.tree import Config
 from eagle_node.trust.local_ca import (
     FILE_NAME,
@@ -28,7 +29,8 @@ from eagle_node.trust.stores import RECORD, Stores
 
 def ca(arguments: argparse.Namespace) -> Exit:
     """Do what ``arguments.action`` names; `UsageError` says what stands in its way."""
-    config = load_config(given_options(arguments), file=arguments.config, environment=os.environ)
+    file = service_file(arguments.config, os.environ)
+    config = load_config(given_options(arguments), file=file, environment=os.environ)
     match arguments.action:
         case "init":
             _init(config, replace=arguments.replace, unconstrained=arguments.unconstrained)

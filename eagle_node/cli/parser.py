@@ -11,7 +11,7 @@ from eagle_node.base.sizes import parse_size
 from eagle_node.cli import texts
 from eagle_node.cli.mirror_arguments import fill_mirror
 from eagle_node.config import kinds
-from eagle_node.config.load import FILE_VARIABLE
+from eagle_node.config.load import FILE_VARIABLE, SERVICE_FILE
 from eagle_node.config.options import GROUPS, OPTIONS, Option
 from eagle_node.config.suggest import did_you_mean
 
@@ -21,6 +21,7 @@ PROXY_VARIABLE = "EAGLE_NODE_PROXY"
 DEFAULT_PROXY = "http://127.0.0.1:43002"
 DEFAULT_API = "http://127.0.0.1:43003"
 DEFAULT_WEB = "127.0.0.1:43080"
+_SERVICE_DEFAULT = f"{SERVICE_FILE}, if it is there"
 
 
 class Parser(argparse.ArgumentParser):
@@ -108,12 +109,13 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     return parser, commands
 
 
-def _fill_run(parser: Parser) -> None:
+def _fill_run(parser: Parser, *, default_file: str = "none") -> None:
     parser.usage = "%(prog)s [--config FILE] [OPTION ...]"
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help=f"TOML file with the options' names as keys (also {FILE_VARIABLE}; default: none)",
+        help=f"TOML file with the options' names as keys (also {FILE_VARIABLE}; "
+        f"default: {default_file})",
     )
     for heading, options in GROUPS.items():
         group = parser.add_argument_group(heading)
@@ -150,7 +152,7 @@ def _fill_doctor(parser: Parser) -> None:
         action="store_true",
         help="leave container runtimes alone: no test pull through them",
     )
-    _fill_run(parser)
+    _fill_run(parser, default_file=_SERVICE_DEFAULT)
 
 
 def _fill_status(parser: Parser) -> None:
@@ -317,7 +319,9 @@ def _fill_ca(parser: Parser) -> None:
     for name, text in texts.CA_ACTIONS.items():
         action = adder.add_parser(name, help=text.summary, text=text)
         action.add_argument(
-            "--config", metavar="FILE", help=f"the node's TOML file (also {FILE_VARIABLE})"
+            "--config",
+            metavar="FILE",
+            help=f"the node's TOML file (also {FILE_VARIABLE}; default: {_SERVICE_DEFAULT})",
         )
         for option in ("data-dir", "intercept", "registry"):
             _add_option(action, OPTIONS[option])

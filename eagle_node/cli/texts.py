@@ -190,12 +190,12 @@ DOCTOR = Text(
 Look at this host as a node with these options would find it: ports, clock, disk, file limits,
 certificates and keys, container runtimes, and whether registries, seeders, trackers and members can
 be reached. Each finding comes with its remedy. Nothing is changed. Give it the options of run, or
-the same --config; a node that runs is asked for its own ports.
+the same --config (the service's file is found by itself); a node that runs is asked for its ports.
 """,
     epilog=f"""\
 examples:
   eagle-node doctor
-  eagle-node doctor --config /etc/eagle-node/config.toml --json
+  eagle-node doctor --config other-node.toml --json
 
 {EXIT_CODES}""",
 )

@@ -27,6 +27,8 @@ from eagle_node.config.tree import Config
 
 FILE_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
 """Names the configuration file when ``--config`` does not."""
+SERVICE_FILE = Path("/etc/eagle-node/config.toml")
+"""Of the node that is this host's service, as packages install it."""
 ROOT_DATA_DIR = Path("/var/lib/eagle-node")
 
 
@@ -45,6 +47,16 @@ def load(
     layers.append(from_standard_environment(environment))
     settings = {name: value for layer in reversed(layers) for name, value in layer.items()}
     return assemble(settings, default_data_dir=_default_data_dir(environment))
+
+
+def service_file(
+    given: str | None, environment: Mapping[str, str], *, installed: Path = SERVICE_FILE
+) -> str | None:
+    """The file for a command that is about this host's node: the service's when none is named."""
+    named = given or environment.get(FILE_VARIABLE)
+    if named or not os.access(installed, os.R_OK):
+        return named
+    return str(installed)
 
 
 def assemble(settings: Settings, *, default_data_dir: Path) -> Config:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eagle_node.base.errors import UsageError
-from eagle_node.config.load import assemble, load
+from eagle_node.config.load import FILE_VARIABLE, assemble, load, service_file
 from eagle_node.config.sources import from_environment, from_flags
 from eagle_node.config.tree import Config, Role, StoreChoice
 from eagle_node.runtime.sockets import Address
@@ -81,6 +81,16 @@ def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
     environment = {"EAGLE_NODE_CONFIG": str(tmp_path / "a.toml")}
     assert load({}, file=None, environment=environment).node.rack == "a"
     assert load({}, file=str(tmp_path / "b.toml"), environment=environment).node.rack == "b"
+
+
+def test_commands_about_the_host_find_the_services_file(tmp_path: Path) -> None:
+    """Only when none is named, by flag or environment, and only if it is there."""
+    installed = tmp_path / "config.toml"
+    assert service_file(None, {}, installed=installed) is None
+    installed.touch()
+    assert service_file(None, {}, installed=installed) == str(installed)
+    assert service_file(None, {FILE_VARIABLE: "mine"}, installed=installed) == "mine"
+    assert service_file("told", {FILE_VARIABLE: "mine"}, installed=installed) == "told"
 
 
 def test_lists_are_replaced_not_joined() -> None:
