@@ -77,25 +77,35 @@ test-tools:
 
 PACK := build/packaging-venv
 PACK_STAMP := $(PACK)/stamp
-ARTEFACTS := wheel pex pyz executable deb image sbom
+KINDS := wheel pex pyz executable deb image sbom
+NATIVE := $(shell uname -m)
+ARCH ?= $(NATIVE)
+ifeq ($(ARCH),$(NATIVE))
+ARTEFACTS := $(KINDS)
 PROVEN := wheel pex pyz executable deb image engines systemd hosts
-ARCH ?= $(shell uname -m)
+PROOF_TOOLS := packaging/apt/package.txt
 DIST ?= dist
+else
+ARTEFACTS := wheel pex pyz sbom
+PROVEN := pex pyz
+PROOF_TOOLS := packaging/apt/package.txt packaging/apt/foreign.txt
+DIST ?= dist/$(ARCH)
+endif
 EAGLE_PACKAGING = PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging --arch $(ARCH) --dist $(DIST)
 
 .PHONY: package
-package: $(PACK_STAMP) package-check ## all artefacts, into dist/, each proven by a pull through it (root)
+package: $(PACK_STAMP) package-check ## all artefacts (that can be built here for ARCH), each proven (root)
 	$(EAGLE_PACKAGING) $(ARTEFACTS)
 	$(MAKE) package-test
 
-.PHONY: $(ARTEFACTS:%=package-%)
-$(ARTEFACTS:%=package-%): package-%: $(PACK_STAMP)
+.PHONY: $(KINDS:%=package-%)
+$(KINDS:%=package-%): package-%: $(PACK_STAMP)
 	$(EAGLE_PACKAGING) $*
 
 .PHONY: package-test
 package-test: $(STAMP) test-tools ## a real image through each artefact in dist/, in a bare environment (root)
-	@.ci/apt-install $(shell sed 's/\#.*//' packaging/apt/package.txt)
-	$(AS_ROOT) $(BIN)/python -m tests.artefacts --dist $(DIST) $(PROVEN)
+	@.ci/apt-install $(shell sed 's/\#.*//' $(PROOF_TOOLS))
+	$(AS_ROOT) $(BIN)/python -m tests.artefacts --arch $(ARCH) --dist $(DIST) $(PROVEN)
 
 .PHONY: package-bench
 package-bench: $(STAMP) test-tools ## size, start-up time and memory of each artefact in dist/ (root)
@@ -108,7 +118,7 @@ package-check: $(PACK_STAMP) ## the Kubernetes example against the schemas of se
 
 .PHONY: package-twice
 package-twice: $(PACK_STAMP) ## all artefacts into dist/ and once more elsewhere, bytes compared
-	PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging.twice --dist $(DIST) $(ARTEFACTS)
+	PYTHONPATH=packaging $(PACK)/bin/python -m eagle_packaging.twice --arch $(ARCH) --dist $(DIST) $(ARTEFACTS)
 
 .PHONY: package-lock
 package-lock: $(STAMP) ## packaging/requirements.txt anew, for packaging/requirements.in

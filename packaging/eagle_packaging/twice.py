@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from eagle_packaging.__main__ import ARTEFACTS
 from eagle_packaging.difference import difference
-from eagle_packaging.place import epoch_of
+from eagle_packaging.place import DEBIAN_ARCHITECTURES, epoch_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,18 +41,20 @@ def main(argv: Sequence[str]) -> int:
     """Build twice, compare, tell; 1 if anything differs, or what a build ends with if it fails."""
     parser = argparse.ArgumentParser(prog="python -m eagle_packaging.twice")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="of the build made here")
+    parser.add_argument("--arch", choices=DEBIAN_ARCHITECTURES, default=platform.machine())
     parser.add_argument("artefacts", nargs="+", choices=ARTEFACTS)
     arguments = parser.parse_args(argv)
+    wanted = ["--arch", arguments.arch, *arguments.artefacts]
     here = arguments.dist.resolve()
     for path in here.glob("eagle*"):
         path.unlink()
-    if status := _build(ROOT, here, arguments.artefacts, os.environ):
+    if status := _build(ROOT, here, wanted, os.environ):
         return status
     with tempfile.TemporaryDirectory(prefix="eagle-twice-") as name:
         root = Path(name) / ELSEWHERE
         shutil.copytree(ROOT, root, ignore=NOT_SOURCE, symlinks=True)
         there = root / "dist"
-        if status := _build(root, there, arguments.artefacts, _other_environment(root)):
+        if status := _build(root, there, wanted, _other_environment(root)):
             return status
         files = sorted(here.glob("eagle*"))
         differences = {path: difference(path, there / path.name) for path in files}
@@ -70,15 +73,15 @@ def table(differences: Mapping[Path, str]) -> str:
     return "\n".join(lines)
 
 
-def _build(root: Path, dist: Path, artefacts: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Build ``root`` by a process of its own; the exit status."""
+def _build(root: Path, dist: Path, wanted: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Build what is ``wanted`` of ``root`` by a process of its own; the exit status."""
     around = {
         **environment,
         "PYTHONPATH": str(root / "packaging"),
         "SOURCE_DATE_EPOCH": str(epoch_of(ROOT, os.environ)),
     }
     options = ["--root", str(root), "--work", str(root / "build/packaging"), "--dist", str(dist)]
-    argv = [sys.executable, "-m", "eagle_packaging", *options, *artefacts]
+    argv = [sys.executable, "-m", "eagle_packaging", *options, *wanted]
     umask = 0o022 if root == ROOT else UMASK
     return subprocess.run(argv, env=around, cwd=root, umask=umask).returncode
 

@@ -10,6 +10,7 @@ environment, and where an artefact brings its own Python, a file system without 
     engines    the image by docker-compose and by podman
     systemd    the Debian package's whole life on a machine that systemd has booted
     hosts      the installer over ssh, on three hosts
+    emulated   a pex or a zipapp for another architecture, under qemu
     confined   what the unit allows, without systemd
     machine    a Debian with systemd as first process, in namespaces
     ways       all of them, by the artefact's name

@@ -1,10 +1,11 @@
-"""``python -m tests.artefacts [--dist DIR] [--work DIR] [NAME …]``."""
+"""``python -m tests.artefacts [--dist DIR] [--work DIR] [--arch ARCH] [NAME …]``."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
+import platform
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -12,7 +13,8 @@ from pathlib import Path
 
 from eagle_node import __version__
 from tests.artefacts import engines, hosts, journey, service, starts, systemd
-from tests.artefacts.ways import ARTEFACTS, Way, scratch, ways
+from tests.artefacts.emulated import ARCHITECTURES
+from tests.artefacts.ways import ARTEFACTS, Way, foreign_ways, scratch, ways
 from tests.support.process import CommandFailed
 from tests.support.waiting import TimedOut
 
@@ -30,13 +32,13 @@ async def main(argv: Sequence[str]) -> int:
         return 1
     dist = starts.Dist(dist=arguments.dist, work=arguments.work, version=__version__)
     passed = True
-    for label, proof, told in _proofs(arguments.names, dist):
+    for label, proof, told in _proofs(arguments.names, arguments.arch, dist):
         with scratch() as directory:
             passed &= await _told(label, proof(directory), told)
     return int(not passed)
 
 
-def _proofs(names: Sequence[str], dist: starts.Dist) -> Iterator[tuple[str, Proof, str]]:
+def _proofs(names: Sequence[str], arch: str, dist: starts.Dist) -> Iterator[tuple[str, Proof, str]]:
     """Label, what to do in an empty directory, and what has been shown when it does not fail."""
     for name in names:
         if name == "hosts":
@@ -52,7 +54,8 @@ def _proofs(names: Sequence[str], dist: starts.Dist) -> Iterator[tuple[str, Proo
             told = "the image is ready, shut in, and stops"
             yield "engines, docker-compose and podman", partial(engines.start, dist), told
         else:
-            for way in ways(name, dist):
+            native = arch == platform.machine()
+            for way in ways(name, dist) if native else foreign_ways(name, arch, dist):
                 told = "a real image came through two nodes of it"
                 yield way.label, partial(_travel, way), told
 
@@ -79,6 +82,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.artefacts")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "packaging")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default=platform.machine())
     parser.add_argument("names", nargs="*", choices=(*NAMES, []), default=list(NAMES))
     return parser.parse_args(argv)
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.artefacts import starts
+from tests.artefacts import emulated, starts
 
 ARTEFACTS = ("wheel", "pex", "pyz", "executable", "deb", "image")
+
+PORTABLE = ("pex", "pyz")
+"""Those that are built on any machine for any architecture."""
 
 Start = Callable[[Path], AbstractAsyncContextManager[Sequence[str]]]
 """Takes a directory for its files; gives the words that start the program."""
@@ -62,6 +65,13 @@ def ways(name: str, dist: starts.Dist) -> list[Way]:
         case _:
             label = "image, its own file system"
             return [Way(label=label, start=partial(starts.image, dist), user=starts.IMAGE_USER)]
+
+
+def foreign_ways(name: str, arch: str, dist: starts.Dist) -> list[Way]:
+    """Ways of an artefact that was built for another architecture."""
+    assert name in PORTABLE, f"{name} for {arch} is proven on {arch}"
+    start = partial(emulated.portable, dist.file(f"eagle-node.{name}"), arch, dist.work)
+    return [Way(label=f"{name}, {arch} under qemu", start=start)]
 
 
 @contextmanager
