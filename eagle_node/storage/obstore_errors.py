@@ -13,6 +13,8 @@ _FULL = re.compile(r"\(os error (?:28|122)\)")
 """ENOSPC and EDQUOT (errno.h of Linux), as the library spells them."""
 _QUERY = re.compile(r"\?[^\s)\"']+")
 """Queries of URLs hold signatures."""
+_NO_AUTHORITIES = "No CA certificates were loaded"
+"""What its TLS library says, in the debug text only, to plain HTTP as well."""
 
 
 @contextmanager
@@ -35,4 +37,9 @@ def translated(name: str) -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """What ``error`` says, without the library's debug text and without queries of URLs."""
+    if _NO_AUTHORITIES in str(error):
+        return (
+            "this host has no certificate authorities; install ca-certificates, or name a file of "
+            "them in SSL_CERT_FILE"
+        )
     return _QUERY.sub("?…", str(error).partition("\n")[0])

@@ -9,11 +9,12 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
 
-from eagle_node.base.errors import Unavailable
+from eagle_node.base.errors import Unavailable, UsageError
 from eagle_node.storage.conformance import NAME, StorageConformance
 from eagle_node.storage.interface import Storage
 from eagle_node.storage.obstore_driver import ObstoreStorage
@@ -148,3 +149,10 @@ async def _chunks(
         if then is not None:
             raise then
         await asyncio.Event().wait()
+
+
+async def test_a_host_without_certificate_authorities_is_told(server: str, tmp_path: Path) -> None:
+    """Not even a plain-HTTP bucket opens without them; the error says what is missing."""
+    nothing = {"SSL_CERT_FILE": str(tmp_path / "none"), "SSL_CERT_DIR": str(tmp_path)}
+    with _environment(**nothing), pytest.raises(UsageError, match="no certificate authorities"):
+        open_storage(_url(server))
