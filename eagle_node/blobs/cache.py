@@ -20,7 +20,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.base.sizes import format_size
 from eagle_node.blobs import files
 from eagle_node.blobs.arrival import Arrival, Phase
-from eagle_node.blobs.eviction import Resident, victims
+from eagle_node.blobs.eviction import Resident, as_far_as_possible, victims
 from eagle_node.blobs.index import ArrivingRow, CommittedRow, Index
 from eagle_node.blobs.lent import Changed, LentFile, LentReader
 from eagle_node.blobs.reader import BlobReader
@@ -39,7 +39,9 @@ class Cache:
     """Committed and arriving blobs under ``root``; an async context manager.
 
     Invariant: ``used`` (committed bytes, plus what arrivals have reserved) never exceeds the
-    limit, and reservations leave the configured reserve of the file system alone.
+    limit, and reservations leave the configured reserve of the file system alone. When the limit
+    is lowered, what is being read then, or arrives, goes as soon as nobody reads it; until then
+    nothing else comes in.
     """
 
     def __init__(self, config: CacheConfig, root: Path, metrics: Metrics) -> None:
@@ -59,6 +61,8 @@ class Cache:
         """Whole blobs in files of others; some may be residents as well."""
         self._pins: Counter[Digest] = Counter()
         self._kept: set[Digest] = set()
+        self._is_above = False
+        """Whether a lower limit waits for readers and arrivals to end."""
         self._recency = 0
         self._touched: dict[Digest, int] = {}
         self._tasks = TaskSet()
@@ -83,11 +87,14 @@ class Cache:
             await self._index.__aexit__()
             raise
         self._tasks.spawn(self._flush_recency(), name="cache-recency")
-        self._make_room(0)
+        self._trim()
+        if self._is_above:
+            log.warning("pinned blobs take more room than --cache-size: no other ones are kept")
         self._gauge()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._is_above = False
         await self._tasks.cancel()
         try:
             await self._index.used(self._touched)
@@ -169,13 +176,18 @@ class Cache:
         return True
 
     def resize(self, size: int) -> None:
-        """Another limit, 0 for none; evicts what is above it, `NoSpace` when that is impossible."""
-        before, self._config = self._config, replace(self._config, size=size)
-        try:
-            self._make_room(0)
-        except NoSpace:
-            self._config = before
-            raise
+        """Another limit, 0 for none; `NoSpace` when the blobs that are kept need more.
+
+        Evicts what is above it, now or as soon as nobody reads it any more.
+        """
+        kept = sum(self._residents[digest].size for digest in self._kept)
+        if 0 < size < kept:
+            raise NoSpace(
+                f"pinned blobs hold {format_size(kept)}, more than {format_size(size)}: unpin or "
+                "evict some of them first"
+            )
+        self._config = replace(self._config, size=size)
+        self._trim()
         self._gauge()
 
     async def verify(self, digest: Digest) -> bool:
@@ -339,12 +351,13 @@ class Cache:
         except OSError as error:
             raise NoSpace(f"cannot commit {digest}: {error.strerror}") from error
         self._recency += 1
-        self._residents[digest] = Resident(size=size, used=self._recency)
         self._forget_arrival(digest)
+        self._residents[digest] = Resident(size=size, used=self._recency)
         await self._index.commit(digest, size, self._recency)
         self._tasks.spawn(self._flush(digest), name=f"flush-{digest[7:19]}")
         for listener in self.on_commit:
             listener(digest)
+        self._trim()
 
     async def suspend(self, arrival: Arrival) -> None:
         """Nobody works on an arrival any more: keep its whole segments for a later resumption."""
@@ -393,7 +406,9 @@ class Cache:
         """Assert the invariants."""
         assert not self._residents.keys() & self._arrivals.keys()
         assert self._arrivals.keys() == self._reserved.keys() == self._parted.keys()
-        assert self.limit == 0 or self.used <= self.limit
+        assert self.limit == 0 or self.used <= self.limit or self._is_above
+        if self._is_above:
+            assert not as_far_as_possible(self._residents, {*self._pins, *self._kept}, 1)
         for arrival in self._arrivals.values():
             arrival.check()
 
@@ -407,6 +422,9 @@ class Cache:
         self._pins[digest] -= 1
         if not self._pins[digest]:
             del self._pins[digest]
+            if self._is_above:
+                self._trim()
+                self._gauge()
 
     def _touch(self, digest: Digest) -> None:
         self._recency += 1
@@ -431,7 +449,17 @@ class Cache:
         self._arrivals.pop(digest, None)
         self._reserved.pop(digest, None)
         self._parted.pop(digest, None)
+        if self._is_above:
+            self._trim()
         self._gauge()
+
+    def _trim(self) -> None:
+        """Evict what is above the limit, as far as nobody reads it; remember whether more is."""
+        self._drop_resumable(self._over_limit(0))
+        short = self._over_limit(0)
+        for digest in as_far_as_possible(self._residents, {*self._pins, *self._kept}, short):
+            self._drop_now(digest)
+        self._is_above = self._over_limit(0) > 0
 
     def _make_room(self, needed: int, blob: Digest | None = None) -> None:
         """Evict until ``needed`` more bytes fit under the limit and above the disk's reserve."""

@@ -22,15 +22,20 @@ def victims(
     residents: Mapping[Digest, Resident], pinned: Iterable[Digest], needed: int
 ) -> list[Digest] | None:
     """The blobs to evict to free ``needed`` bytes, oldest first; None when that is impossible."""
-    if needed <= 0:
-        return []
+    chosen = as_far_as_possible(residents, pinned, needed)
+    return chosen if sum(residents[digest].size for digest in chosen) >= needed else None
+
+
+def as_far_as_possible(
+    residents: Mapping[Digest, Resident], pinned: Iterable[Digest], needed: int
+) -> list[Digest]:
+    """The blobs to evict to free ``needed`` bytes, or all that may be, oldest first."""
     kept = set(pinned)
     chosen: list[Digest] = []
     for digest in sorted(residents, key=lambda each: residents[each].used):
-        if digest in kept:
-            continue
-        chosen.append(digest)
-        needed -= residents[digest].size
         if needed <= 0:
-            return chosen
-    return None
+            break
+        if digest not in kept:
+            chosen.append(digest)
+            needed -= residents[digest].size
+    return chosen

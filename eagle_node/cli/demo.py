@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from eagle_node.cli.demo_image import Image, build_image
 from eagle_node.cli.demo_node import DemoNode, running_node
 from eagle_node.cli.demo_pull import Pulled, pull
 from eagle_node.cli.demo_registry import REPOSITORY, TAG, DemoRegistry
-from eagle_node.cli.demo_report import Outcome, faults, report
+from eagle_node.cli.demo_report import Outcome, document, faults, report
 from eagle_node.cli.exits import Exit
 from eagle_node.cli.signals import until_signal
 
@@ -28,13 +29,14 @@ REGISTRY = "registry.demo"
 
 def demo(arguments: argparse.Namespace) -> int:
     """Run the demo; 0 only when every byte came as it should."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=arguments.json)
     with _directory(keep=arguments.keep, console=console) as directory:
-        work = _demo(directory, arguments.nodes, arguments.size, console)
+        work = _demo(directory, arguments, console)
         return asyncio.run(until_signal(work, on_sigterm=Exit.FAILURE))
 
 
-async def _demo(directory: Path, count: int, size: int, console: Console) -> Exit:
+async def _demo(directory: Path, arguments: argparse.Namespace, console: Console) -> Exit:
+    count, size = arguments.nodes, arguments.size
     console.print("making an image of this machine's files …")
     image = await asyncio.to_thread(_make_image, directory, size)
     layers = len(image.blobs) - 1
@@ -45,8 +47,10 @@ async def _demo(directory: Path, count: int, size: int, console: Console) -> Exi
         nodes = await _start_nodes(stack, directory, count, registry)
         console.print("pulling the image through all nodes at once …")
         outcomes = await _pull_through(nodes)
-    console.print(report(image, outcomes, registry.sent))
     found = faults(image, outcomes, registry.sent)
+    if arguments.json:
+        print(json.dumps(document(image, outcomes, registry.sent, found), indent=2))
+    console.print(report(image, outcomes, registry.sent))
     for fault in found:
         console.print(f"wrong: {fault}", style="bold red")
     if not found:

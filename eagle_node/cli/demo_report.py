@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eagle_node.api.schema import TrafficStatus
 from eagle_node.base.digest import Digest
@@ -72,3 +72,24 @@ def report(image: Image, outcomes: Sequence[Outcome], sent: Mapping[Digest, int]
             f"{len(outcome.pulled.sizes)} of {len(image.blobs)}",
         )
     return table
+
+
+def document(
+    image: Image, outcomes: Sequence[Outcome], sent: Mapping[Digest, int], found: Sequence[str]
+) -> dict[str, Any]:
+    """The same for scripts; ``found`` are the `faults`."""
+    return {
+        "image": {"digest": image.digest, "size_bytes": image.size, "blobs": len(image.blobs)},
+        "registry_sent_bytes": sum(sent.values()),
+        "nodes": [
+            {
+                "name": outcome.name,
+                "origin_bytes": outcome.traffic.origin_bytes,
+                "peer_download_bytes": outcome.traffic.peer_download_bytes,
+                "seconds": round(outcome.pulled.seconds, 3),
+                "digests_right": len(outcome.pulled.sizes),
+            }
+            for outcome in outcomes
+        ],
+        "faults": list(found),
+    }

@@ -7,18 +7,19 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from eagle_node.api.client import ApiClient
-from eagle_node.api.schema import ServedFrom
 from eagle_node.base.digest import Digest, parse_digest
-from eagle_node.base.errors import BadDigest, EagleError, Unavailable, UsageError
+from eagle_node.base.errors import BadDigest, EagleError, UsageError
 from eagle_node.base.sizes import format_size
 from eagle_node.cli.exits import Exit
 from eagle_node.cli.get_fetch import Fetcher, Looked, Source, blob_source, file_source
 from eagle_node.cli.get_image import resolve, to_archive, to_cache, to_layout
 from eagle_node.cli.get_progress import Progress
-from eagle_node.cli.node_api import api_client, proxy_url
+from eagle_node.cli.get_split import Split, shown, told
+from eagle_node.cli.node_api import proxy_url
 from eagle_node.cli.signals import until_signal
 from eagle_node.preheat.platforms import parse_platform
 from eagle_node.registry.image_reference import ImageReference, parse_image
@@ -56,7 +57,7 @@ async def _get_url(
     """A file, by the digest that is given or else was recorded."""
     _need_no_image(arguments)
     out = arguments.output or _name_of(arguments.what)
-    started, before = time.monotonic(), await _served(arguments)
+    started, split = time.monotonic(), await _begun(arguments)
     async with Fetcher(proxy_url(arguments), authorization=authorization) as fetcher:
         trust = "given"
         if digest is None:
@@ -65,8 +66,8 @@ async def _get_url(
             source = file_source(arguments.what, digest, looked.size)
         else:
             source = file_source(arguments.what, digest)
-        out, size = await _bring(arguments, fetcher, source, out)
-    await _tell(arguments, out, digest, size, started, before, trust=trust)
+        out, size = await _bring(arguments, fetcher, source, out, split)
+    await _tell(arguments, out, digest, size, started, split, trust=trust)
     return Exit.OK
 
 
@@ -90,30 +91,42 @@ async def _get_blob(
 ) -> Exit:
     _need_no_image(arguments)
     out = arguments.output or source.digest.removeprefix("sha256:")
-    started, before = time.monotonic(), await _served(arguments)
+    started, split = time.monotonic(), await _begun(arguments)
     async with Fetcher(proxy_url(arguments), authorization=authorization) as fetcher:
-        out, size = await _bring(arguments, fetcher, source, out)
-    await _tell(arguments, out, source.digest, size, started, before)
+        out, size = await _bring(arguments, fetcher, source, out, split)
+    await _tell(arguments, out, source.digest, size, started, split)
     return Exit.OK
 
 
 async def _bring(
-    arguments: argparse.Namespace, fetcher: Fetcher, source: Source, out: str
+    arguments: argparse.Namespace, fetcher: Fetcher, source: Source, out: str, split: Split
 ) -> tuple[str, int]:
     """Bring ``source`` to where it is wanted; where that is (empty: the cache), and its size."""
-    with (
-        Progress(total=source.size, quiet=arguments.json) as progress,
-        progress.item(source.digest, source.size) as moved,
-    ):
-        if arguments.format == "cache":
-            return "", await fetcher.to_stream(source, None, moved)
-        if out == STDOUT:
-            size = await fetcher.to_stream(source, sys.stdout.buffer, moved)
-            sys.stdout.buffer.flush()
-            return out, size
-        path = Path(out)
-        _need_directory(path.parent)
-        return out, await fetcher.to_file(source, path, moved)
+    async with shown(split, total=source.size, quiet=arguments.json) as progress:
+        with progress.item(source.digest, source.size) as moved:
+            if arguments.format == "cache":
+                return "", await fetcher.to_stream(source, None, moved)
+            if out == STDOUT:
+                size = await fetcher.to_stream(source, sys.stdout.buffer, moved)
+                sys.stdout.buffer.flush()
+                return out, size
+            path = Path(out)
+            _need_directory(path.parent)
+            with _going_on():
+                return out, await fetcher.to_file(source, path, moved)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Say, when somebody interrupts the block, that nothing is lost."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        print(
+            "eagle-node: interrupted; the same command goes on where this one ended",
+            file=sys.stderr,
+        )
+        raise
 
 
 async def _get_image(
@@ -126,12 +139,13 @@ async def _get_image(
     out = arguments.output or (name if layout else f"{name}.tar")
     if layout and out == STDOUT:
         raise UsageError("a layout is a directory; say --format docker for standard output")
-    started, before = time.monotonic(), await _served(arguments)
+    started, split = time.monotonic(), await _begun(arguments)
     async with Fetcher(proxy_url(arguments), authorization=authorization) as fetcher:
         pulled = await resolve(fetcher, image, arguments.platform)
-        with Progress(total=pulled.size, quiet=arguments.json) as progress:
+        async with shown(split, total=pulled.size, quiet=arguments.json) as progress:
             if layout:
-                await to_layout(fetcher, pulled, Path(out), progress)
+                with _going_on():
+                    await to_layout(fetcher, pulled, Path(out), progress)
             elif arguments.format == "cache":
                 out = ""
                 await to_cache(fetcher, pulled, progress)
@@ -140,8 +154,9 @@ async def _get_image(
             else:
                 path = Path(out)
                 _need_directory(path.parent)
-                await to_archive(fetcher, pulled, path, progress)
-    await _tell(arguments, out, pulled.top.digest, pulled.size, started, before)
+                with _going_on():
+                    await to_archive(fetcher, pulled, path, progress)
+    await _tell(arguments, out, pulled.top.digest, pulled.size, started, split)
     return Exit.OK
 
 
@@ -151,23 +166,16 @@ async def _tell(
     digest: Digest,
     size: int,
     started: float,
-    before: ServedFrom | None,
+    split: Split,
     *,
     trust: str | None = None,
 ) -> None:
     """Say on standard error what has come, and from where as far as the node's API tells."""
     seconds = time.monotonic() - started
-    after = await _served(arguments)
-    split = None
-    if before is not None and after is not None:
-        split = {
-            "cache": after.local - before.local,
-            "nodes": after.swarm - before.swarm,
-            "origin": after.origin - before.origin,
-        }
+    parts = await split.so_far()
     if arguments.json:
         document: dict[str, object] = {"digest": digest, "size": size}
-        document |= {"seconds": round(seconds, 3), "from": split}
+        document |= {"seconds": round(seconds, 3), "from": parts}
         document |= {"trust": trust} if trust is not None else {}
         print(
             json.dumps({"output": out or None, **document}),
@@ -177,22 +185,17 @@ async def _tell(
     rate = format_size(size / seconds) if seconds > 0 else "-"
     where = "the node's cache" if not out else "standard output" if out == STDOUT else out
     line = f"{digest} in {where}: {format_size(size)} in {seconds:.1f} s ({rate}/s)"
-    if split is not None:
-        parts = (f"{format_size(max(0, count))} from {name}" for name, count in split.items())
-        line += "; this node served " + ", ".join(parts)
+    if parts is not None:
+        line += f"; this node served {told(parts)}"
     print(line, file=sys.stderr)
     if trust in _TRUST:
         print(_TRUST[trust], file=sys.stderr)
 
 
-async def _served(arguments: argparse.Namespace) -> ServedFrom | None:
-    """The node's account so far; None when its API does not answer: it is only told of."""
-    try:
-        api: ApiClient
-        async with api_client(arguments) as api:
-            return (await api.status()).traffic.served_from
-    except Unavailable:
-        return None
+async def _begun(arguments: argparse.Namespace) -> Split:
+    split = Split(arguments)
+    await split.begin()
+    return split
 
 
 def _authorization(headers: list[str] | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -151,15 +152,20 @@ class Fetcher:
         part = path.with_name(f".{path.name}.part")
         try:
             with part.open("a+b") as file:
-                size = await self._fill(source, file, progress)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
-        except WrongContent:
-            part.unlink(missing_ok=True)
-            raise
+                _claim(file, path)
+                try:
+                    size = await self._fill(source, file, progress)
+                    file.flush()
+                    await asyncio.to_thread(os.fsync, file.fileno())
+                    os.replace(part, path)
+                except WrongContent:
+                    part.unlink(missing_ok=True)
+                    raise
+                finally:
+                    if not os.fstat(file.fileno()).st_size:
+                        part.unlink(missing_ok=True)
         except OSError as error:
             raise EagleError(f"cannot write {part}: {error.strerror}") from error
-        os.replace(part, path)
         return size
 
     async def to_stream(self, source: Source, stream: BinaryIO | None, progress: Progress) -> int:
@@ -251,6 +257,14 @@ class Fetcher:
 
 class _PastTheEnd(EagleError):
     """All bytes are here already."""
+
+
+def _claim(file: BinaryIO, path: Path) -> None:
+    """Have it alone, or say that somebody else writes it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise EagleError(f"another eagle-node get is writing {path}") from error
 
 
 def _hash_of(file: BinaryIO) -> tuple[hashlib._Hash, int]:

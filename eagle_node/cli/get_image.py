@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Sequence
@@ -33,6 +35,8 @@ _AT_ONCE = 4
 """Blobs that are fetched at a time."""
 _OCI_LAYOUT = json.dumps({"imageLayoutVersion": "1.0.0"})
 _REF_NAME = "org.opencontainers.image.ref.name"
+_FULL_NAME = "io.containerd.image.name"
+"""What containerd, docker and podman take for an image's name when they load an archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,24 +100,39 @@ async def to_layout(fetcher: Fetcher, pulled: Pulled, directory: Path, progress:
 async def to_archive(
     fetcher: Fetcher, pulled: Pulled, out: Path | BinaryIO, progress: Progress
 ) -> None:
-    """Write what ``docker load`` reads: a tar of an OCI layout with docker's ``manifest.json``."""
+    """Write what ``docker load`` reads: a tar of an OCI layout with docker's ``manifest.json``.
+
+    What a file is made of lies in ``.NAME.parts`` beside it until it is whole; a later call goes on
+    with that.
+    """
     if len(pulled.manifests) != 1:
         raise EagleError("an archive holds one platform; name it with --platform")
-    parent = out.parent if isinstance(out, Path) else None
-    with tempfile.TemporaryDirectory(prefix=".eagle-get-", dir=parent) as name:
-        layout = Path(name) / "layout"
-        await to_layout(fetcher, pulled, layout, progress)
-        (layout / "manifest.json").write_text(json.dumps([_docker_entry(pulled)]))
-        if not isinstance(out, Path):
-            await asyncio.to_thread(_pack, layout, out)
-            return
-        packed = Path(name) / "image.tar"
-        try:
-            with packed.open("wb") as file:
-                await asyncio.to_thread(_pack, layout, file)
-            os.replace(packed, out)
-        except OSError as error:
-            raise EagleError(f"cannot write {out}: {error.strerror}") from error
+    if not isinstance(out, Path):
+        with tempfile.TemporaryDirectory(prefix=".eagle-get-") as name:
+            await asyncio.to_thread(
+                _pack, await _docker_layout(fetcher, pulled, name, progress), out
+            )
+        return
+    parts = out.with_name(f".{out.name}.parts")
+    try:
+        parts.mkdir(exist_ok=True)
+        layout, packed = await _docker_layout(fetcher, pulled, parts, progress), parts / "image.tar"
+        with packed.open("wb") as file:
+            await asyncio.to_thread(_pack, layout, file)
+        os.replace(packed, out)
+        await asyncio.to_thread(shutil.rmtree, parts)
+    except OSError as error:
+        raise EagleError(f"cannot write {out}: {error.strerror}") from error
+
+
+async def _docker_layout(
+    fetcher: Fetcher, pulled: Pulled, parent: Path | str, progress: Progress
+) -> Path:
+    """The layout in ``parent`` that becomes the archive; what is there of it already is kept."""
+    layout = Path(parent) / digest_hex(pulled.top.digest)
+    await to_layout(fetcher, pulled, layout, progress)
+    (layout / "manifest.json").write_text(json.dumps([_docker_entry(pulled)]))
+    return layout
 
 
 async def to_cache(fetcher: Fetcher, pulled: Pulled, progress: Progress) -> None:
@@ -157,13 +176,24 @@ async def _fetch_all(fetcher: Fetcher, pulled: Pulled, blobs: Path, progress: Pr
         async with places:
             path = blobs / digest_hex(blob.digest)
             with progress.item(blob.digest, blob.size) as moved:
-                if path.exists() and path.stat().st_size == blob.size:
+                if await asyncio.to_thread(_is_whole, path, blob):
                     moved(blob.size)
                     return
                 source = blob_source(pulled.image.repository, blob.digest, blob.size)
                 await fetcher.to_file(source, path, moved)
 
     await _together([bring(blob) for blob in pulled.blobs])
+
+
+def _is_whole(path: Path, blob: NamedBlob) -> bool:
+    """Whether an earlier fetch has left it there: the right bytes, not only as many."""
+    try:
+        if path.stat().st_size != blob.size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest_hex(blob.digest)
+    except FileNotFoundError:
+        return False
 
 
 async def _together(work: Sequence[Any]) -> None:
@@ -193,7 +223,7 @@ def _index(path: Path, pulled: Pulled) -> bytes:
         "mediaType": pulled.top.media_type,
         "digest": pulled.top.digest,
         "size": len(pulled.top.body),
-        "annotations": {_REF_NAME: name},
+        "annotations": {_REF_NAME: name, _FULL_NAME: str(pulled.image)},
     }
     document = {
         "schemaVersion": 2,

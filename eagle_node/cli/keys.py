@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 from eagle_node.base.errors import UsageError
 from eagle_node.cli.exits import Exit
@@ -22,20 +24,32 @@ def keys(arguments: argparse.Namespace) -> Exit:
     match arguments.action:
         case "generate":
             key = create_key_file(path)
-            print(f"{path}: new key {key.key_id()}; copy the file to every node")
+            told = f"{path}: new key {key.key_id()}; copy the file to every node"
         case "list":
-            for number, each in enumerate(load_key_file(path).ring()):
-                print(f"{each.key_id()}  {'accepted' if number else 'in use'}")
+            ring = load_key_file(path).ring()
+            told = "\n".join(f"{each.key_id()}  {_state(n)}" for n, each in enumerate(ring))
         case "add":
-            _add(path, Path(arguments.source) if arguments.source else None)
+            told = _add(path, Path(arguments.source) if arguments.source else None)
         case "use":
-            _use(path, arguments.key)
+            told = _use(path, arguments.key)
         case _:
-            _remove(path, arguments.key)
+            told = _remove(path, arguments.key)
+    print(json.dumps(_document(path), indent=2) if arguments.json else told)
     return Exit.OK
 
 
-def _add(path: Path, source: Path | None) -> None:
+def _document(path: Path) -> dict[str, Any]:
+    ring = load_key_file(path).ring()
+    keys = [{"id": each.key_id(), "state": _state(n)} for n, each in enumerate(ring)]
+    return {"file": str(path), "keys": keys}
+
+
+def _state(number: int) -> str:
+    """Of a key by its place in the file."""
+    return "accepted" if number else "in use"
+
+
+def _add(path: Path, source: Path | None) -> str:
     ring = list(load_key_file(path).ring())
     known = {each.primary for each in ring}
     offered = load_key_file(source).ring() if source else [new_key()]
@@ -44,17 +58,17 @@ def _add(path: Path, source: Path | None) -> None:
         raise UsageError(f"{path} has all keys of {source} already")
     _write(path, [*ring, *added])
     names = " ".join(each.key_id() for each in added)
-    print(f"{path}: accepts {names} too; do the same on every node before one uses it")
+    return f"{path}: accepts {names} too; do the same on every node before one uses it"
 
 
-def _use(path: Path, key_id: str) -> None:
+def _use(path: Path, key_id: str) -> str:
     ring = list(load_key_file(path).ring())
     chosen = _find(path, ring, key_id)
     _write(path, [chosen, *(each for each in ring if each != chosen)])
-    print(f"{path}: {chosen.key_id()} is in use, the others are still accepted")
+    return f"{path}: {chosen.key_id()} is in use, the others are still accepted"
 
 
-def _remove(path: Path, key_id: str) -> None:
+def _remove(path: Path, key_id: str) -> str:
     ring = list(load_key_file(path).ring())
     chosen = _find(path, ring, key_id)
     if chosen == ring[0]:
@@ -63,7 +77,7 @@ def _remove(path: Path, key_id: str) -> None:
             f"eagle-node keys use {path} KEY"
         )
     _write(path, [each for each in ring if each != chosen])
-    print(f"{path}: {chosen.key_id()} is not accepted any more")
+    return f"{path}: {chosen.key_id()} is not accepted any more"
 
 
 def _find(path: Path, ring: list[ClusterKey], key_id: str) -> ClusterKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -87,7 +88,11 @@ def _run_command(argv: Sequence[str] | None) -> int:
         case _:
             from eagle_node import __version__
 
-            print(f"eagle-node {__version__}")
+            if arguments.json:
+                python = ".".join(map(str, sys.version_info[:3]))
+                print(json.dumps({"version": __version__, "python": python}))
+            else:
+                print(f"eagle-node {__version__}")
             return Exit.OK
 
 

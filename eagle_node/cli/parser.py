@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from eagle_node.base.errors import UsageError
 from eagle_node.base.sizes import parse_size
@@ -22,6 +22,8 @@ DEFAULT_PROXY = "http://127.0.0.1:43002"
 DEFAULT_API = "http://127.0.0.1:43003"
 DEFAULT_WEB = "127.0.0.1:43080"
 _SERVICE_DEFAULT = f"{SERVICE_FILE}, if it is there"
+_FEW = 5
+"""Words that are told all when another one was written."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,6 +41,14 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Tell what is wrong, and where to read more."""
         raise UsageError(f"{message}; see {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As the library's, with what was probably meant."""
+        known = list(action.choices or ())
+        if known and value not in known:
+            hint = did_you_mean(str(value), known) if len(known) > _FEW else ""
+            hint = hint or f"; write one of {', '.join(known)}"
+            raise argparse.ArgumentError(action, f"{value!r} is unknown{hint}")
 
     def known_flags(self) -> list[str]:
         """Every option of this command."""
@@ -103,6 +113,7 @@ def _build() -> tuple[Parser, dict[str, Parser]]:
     fill_mirror(commands["mirror"])
     _fill_doctor(commands["doctor"])
     _fill_ca(commands["ca"])
+    commands["version"].add_argument("--json", action="store_true", help="print a JSON document")
     commands["completion"].add_argument(
         "shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish"
     )
@@ -292,6 +303,7 @@ def _fill_demo(parser: Parser) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="keep the directory with the nodes' data and logs"
     )
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
 
 def _fill_keys(parser: Parser) -> None:
@@ -301,6 +313,9 @@ def _fill_keys(parser: Parser) -> None:
     for name, text in texts.KEY_ACTIONS.items():
         action = adder.add_parser(name, help=text.summary, text=text)
         action.add_argument("file", metavar="FILE", help="the cluster key file")
+        action.add_argument(
+            "--json", action="store_true", help="print the file's keys, as ids, as a JSON document"
+        )
         if name in ("use", "remove"):
             action.add_argument("key", metavar="KEY", help="its id, or how that begins")
         if name == "add":

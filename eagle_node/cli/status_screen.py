@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from eagle_node.api.labels import labels
 from eagle_node.api.schema import Readiness, RegistryTrouble, ServedFrom, Status
 from eagle_node.base.sizes import format_size
 
@@ -126,7 +127,11 @@ def _facts(status: Status, readiness: Readiness) -> list[tuple[str, str]]:
         ("sent", f"{format_size(traffic.peer_upload_bytes)} to nodes"),
         ("cache", f"{format_size(cache.used_bytes)}{limit}, {blobs}"),
         *_containerd(status),
-        ("node", f"{node.id} at {node.address}{f' in {place}' if place else ''}"),
+        (
+            "node",
+            f"{node.name or node.id} at {node.address}{f' in {place}' if place else ''}"
+            + (f", id {node.id}" if node.name else ""),
+        ),
         ("roles", f"{', '.join(node.roles)}; version {node.version}"),
         ("cluster", f"{status.cluster.name}: {_health(status)}; {_who_decides(status, readiness)}"),
         *(
@@ -168,7 +173,8 @@ def _who_decides(status: Status, readiness: Readiness) -> str:
         return "roles are pinned by flags" if pinned else "no leader at this moment"
     if cluster.leader == status.node.id:
         return f"this node leads in term {cluster.term}"
-    return f"{_short(cluster.leader)} leads in term {cluster.term}"
+    leader = labels(cluster.members).get(cluster.leader) or _short(cluster.leader)
+    return f"{leader} leads in term {cluster.term}"
 
 
 def _short(node: str) -> str:
@@ -179,7 +185,7 @@ def _short(node: str) -> str:
 def _members(status: Status, most: int) -> list[RenderableType]:
     """Those in trouble first; the rest is counted."""
     table = Table("", "member", "address", "state", "roles", "zone", box=None, pad_edge=False)
-    order = list(_STATES)
+    order, named = list(_STATES), labels(status.cluster.members)
     members = sorted(
         status.cluster.members,
         key=lambda member: order.index(member.state) if member.state in order else len(order),
@@ -190,7 +196,7 @@ def _members(status: Status, most: int) -> list[RenderableType]:
         table.add_row(
             ("◆" if member.id == status.node.id else "")
             + ("★" if member.id == status.cluster.leader else ""),
-            escape(_short(member.id)),
+            escape(named.get(member.id) or _short(member.id)),
             escape(member.address),
             state,
             escape(", ".join(member.roles)),

@@ -38,6 +38,7 @@ def describe(
         voter=voter,
         upload_rate=config.limits.upload,
         labels=() if vip is None else ((VIP_LABEL, str(vip.ip)),),
+        name=node.name,
     )
 
 

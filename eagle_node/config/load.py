@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def load(
         layers.append(read_file(Path(file)))
     layers.append(from_standard_environment(environment))
     settings = {name: value for layer in reversed(layers) for name, value in layer.items()}
-    return assemble(settings, default_data_dir=_default_data_dir(environment))
+    config = assemble(settings, default_data_dir=_default_data_dir(environment))
+    return config if config.node.name else replaced(config, "node.name", socket.gethostname())
 
 
 def service_file(

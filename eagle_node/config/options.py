@@ -60,6 +60,12 @@ _NODE = (
         "IP address that other nodes reach this one at (default: the source of the route to them)",
     ),
     Option(
+        "name",
+        kinds.NAME,
+        ("node.name",),
+        "what people call this node, in status and dashboard (default: the host's name)",
+    ),
+    Option(
         "zone",
         kinds.TEXT,
         ("node.zone",),

@@ -51,6 +51,8 @@ class NodeConfig:
     """Everything that the node keeps; one process at a time."""
     advertise: str | None = None
     """IP address that other nodes reach this one at; default: the source of the route to them."""
+    name: str = ""
+    """What people call this node; default: the host's name. Only the node id tells nodes apart."""
     cluster: str = "default"
     """Name of the cluster; nodes of other names are strangers."""
     cluster_key_file: Path | None = None

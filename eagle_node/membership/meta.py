@@ -52,6 +52,8 @@ class Meta:
     """Bytes/s that it can or may send; 0 is unknown."""
     labels: tuple[tuple[str, str], ...] = ()
     """Further short facts by name, such as the consensus's cluster id."""
+    name: str = ""
+    """What people call it; several may have the same."""
 
     def __post_init__(self) -> None:
         for name in (*_NAMES, "ports", "labels"):
@@ -63,7 +65,7 @@ class Meta:
         if size > MAX_META:
             raise UsageError(
                 f"a node's description has {size} bytes, at most {MAX_META} can be sent; shorten "
-                "--zone, --rack or --group"
+                "--name, --zone, --rack or --group"
             )
 
     def port(self, name: str) -> int:
@@ -107,7 +109,7 @@ def decode_meta(data: bytes) -> Meta:
         raise Malformed(str(error)) from error
 
 
-_FIELDS = (*_TEXTS, *_NAMES, "ports", "labels", "load", "voter", "upload_rate")
+_FIELDS = (*_TEXTS, *_NAMES, "ports", "labels", "load", "voter", "upload_rate", "name")
 """By tag: a wire constant, to be extended at the end only."""
 
 
@@ -158,7 +160,7 @@ def _port(port: int) -> bytes:
 
 
 def _read(name: str, field: Reader) -> object:
-    if name in _TEXTS:
+    if name in (*_TEXTS, "name"):
         return field.text()
     if name == "load":
         return field.byte()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from eagle_node.api import schema
 from eagle_node.api.event_log import EventLog
@@ -14,7 +14,9 @@ from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.arrival import Phase
 from eagle_node.metrics.instruments import Metrics, by_label, total
 from eagle_node.node.images import Images
+from eagle_node.node.shares import Shares
 from eagle_node.runtime.clock import Clock, monotonic
+from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.session import Connection, Swarm
 from eagle_node.swarm.transfer import Transfer
 from eagle_node.swarm.transfers import Transfers
@@ -60,6 +62,9 @@ class Activity:
         self._node_at = node_at
         self._clock = clock
         self._paces: dict[Digest, _Pace] = {}
+        self._given, self._taken = Shares(), Shares()
+        self._ports: dict[str, int] = {}
+        """Of the connections that were seen last, by host."""
         self._before = self._totals()
         self._history: deque[tuple[int, int, int, int]] = deque(maxlen=_KEPT)
         transfers.on_start.append(self._started)
@@ -89,7 +94,7 @@ class Activity:
         for digest, torrents in self._transfers.seeding.seeded().items():
             if digest not in running:
                 peers = _of(connections, (torrent.info_hash for torrent in torrents))
-                if children := self._shares(peers, lambda peer: peer.sent_rate):
+                if children := self._children(digest, peers):
                     rows.append(self._sending(digest, torrents[-1].segment.stop, children))
         return tuple(rows)
 
@@ -102,15 +107,16 @@ class Activity:
         pace = self._paces.get(transfer.digest) or _Pace(began=self._clock())
         here = [torrent.info_hash for torrent in transfer.torrents.values()]
         fetching = _of(connections, transfer.fetching)
-        sources = self._shares(fetching, lambda peer: peer.received_rate)
-        sending = [*_of(connections, here), *fetching]
-        children = self._shares(sending, lambda peer: peer.sent_rate)
+        sources = self._sources(transfer.digest, fetching)
+        children = self._children(transfer.digest, [*_of(connections, here), *fetching])
         size, have, state, source = None, 0, "waiting", ""
         if transfer.begun:
             arrival = transfer.arrival
             size, have, source = arrival.layout.size, _moved(transfer), arrival.source
             state = "verifying" if arrival.complete else "fetching"
         rate = int(pace.rate)
+        if source == "swarm":
+            sources = _in_proportion(sources, rate)
         missing = None if size is None else size - have
         return schema.TransferRow(
             digest=transfer.digest,
@@ -145,23 +151,29 @@ class Activity:
             eta_s=None,
         )
 
-    def _shares(
-        self, peers: Iterable[Connection], rate_of: Callable[[Connection], int]
+    def _sources(self, digest: Digest, peers: Sequence[Connection]) -> tuple[schema.PeerShare, ...]:
+        return self._shares(self._given, digest, [(peer, peer.received_rate) for peer in peers])
+
+    def _children(
+        self, digest: Digest, peers: Sequence[Connection]
     ) -> tuple[schema.PeerShare, ...]:
-        """One row for each host that moves something, the fastest first."""
-        rates: defaultdict[str, int] = defaultdict(int)
-        ports: dict[str, int] = {}
-        for peer in peers:
-            rates[peer.host] += rate_of(peer)
-            ports.setdefault(peer.host, peer.port)
-        moving = sorted(((rate, host) for host, rate in rates.items() if rate), reverse=True)
+        return self._shares(self._taken, digest, [(peer, peer.sent_rate) for peer in peers])
+
+    def _shares(
+        self, shares: Shares, digest: Digest, rates: Iterable[tuple[Connection, int]]
+    ) -> tuple[schema.PeerShare, ...]:
+        """One row for each host that has moved something of late, the fastest first."""
+        by_host: defaultdict[str, int] = defaultdict(int)
+        for peer, rate in rates:
+            by_host[peer.host] += rate
+            self._ports[peer.host] = peer.port
         return tuple(
             schema.PeerShare(
-                address=f"[{host}]:{ports[host]}" if ":" in host else f"{host}:{ports[host]}",
+                address=str(Address(host, self._ports[host])),
                 node=self._node_at(host),
                 rate=rate,
             )
-            for rate, host in moving
+            for host, rate in shares.even(digest, by_host, self._clock())
         )
 
     def _started(self, transfer: Transfer) -> None:
@@ -202,6 +214,8 @@ class Activity:
         totals = self._totals()
         rates = tuple(now - then for now, then in zip(totals, self._before, strict=True))
         self._before = totals
+        self._given.forget_old(self._clock())
+        self._taken.forget_old(self._clock())
         self._history.append((rates[0], rates[1], rates[2], rates[3]))
         for digest, transfer in self._transfers.running().items():
             pace = self._paces.get(digest)
@@ -222,6 +236,18 @@ class Activity:
             total(metrics.peer_upload_bytes),
             sum(by_label(metrics.served_bytes).values()),
         )
+
+
+def _in_proportion(sources: Sequence[schema.PeerShare], rate: int) -> tuple[schema.PeerShare, ...]:
+    """``sources`` with ``rate`` split as their own are.
+
+    The rates of connections are averages over some seconds, and a segment takes less than that: of
+    what has come they tell the parts, and too little as a sum.
+    """
+    told = sum(source.rate for source in sources)
+    if not rate:
+        return tuple(sources)
+    return tuple(replace(each, rate=max(1, rate * each.rate // told)) for each in sources)
 
 
 def _moved(transfer: Transfer) -> int:

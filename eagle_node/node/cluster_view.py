@@ -16,9 +16,6 @@ from eagle_node.membership.member import State as Belief
 from eagle_node.membership.meta import Meta
 from eagle_node.runtime.clock import Clock, monotonic
 
-_FULL_LOAD = 255
-"""Of a member's own word (`Meta.load`)."""
-
 
 class ClusterView:
     """What this node knows of its cluster."""
@@ -82,9 +79,9 @@ class ClusterView:
             zone=meta.zone,
             rack=meta.rack,
             version=meta.version,
-            load=round(meta.load / _FULL_LOAD, 3),
             voter=state is not None and member.node_id in state.voters,
             changed_s=None if changed is None else round(self._clock() - changed, 3),
+            name=meta.name,
         )
 
     def _lease(self, record: LeaseRecord) -> schema.Lease:
@@ -129,7 +126,7 @@ class ClusterView:
             case _:
                 return
         self._changed_at[member.node_id] = self._clock()
-        text = f"{member.address.host} ({member.node_id[:8]}) {what}"
+        text = f"{self._named(member.node_id)} at {member.address.host} {what}"
         self._events.publish(
             schema.Event(
                 id="",
@@ -144,14 +141,23 @@ class ClusterView:
     def _state_changed(self, state: State) -> None:
         if state.leader != self._leader:
             self._leader = state.leader
-            text = f"{state.leader or 'nobody'} leads, term {state.term}"
+            term = f", term {state.term}" if state.term else ""
+            text = f"{self._named(state.leader)} leads{term}"
             self._publish("leader-changed", state.leader or "", text)
         for record in state.leases:
             before = self._leases.get(record.name)
             self._leases[record.name] = record
             if before is None or before.holder != record.holder:
-                text = f"{record.name} is held by {record.holder or 'nobody'}"
+                text = f"{record.name} is held by {self._named(record.holder)}"
                 self._publish("lease-moved", record.name, text, lease=self._lease(record))
+
+    def _named(self, node_id: NodeId | None) -> str:
+        """A node for people: its name and the beginning of its id."""
+        if not node_id:
+            return "nobody"
+        member = {**self._cluster.departed(), **self._cluster.members()}.get(node_id)
+        name = member.meta.name if member is not None else ""
+        return f"{name} ({node_id[:8]})" if name else node_id[:8]
 
     def _publish(
         self, kind: str, subject: str, text: str, *, lease: schema.Lease | None = None
@@ -167,4 +173,4 @@ def _is_at(member: Member, host: str) -> bool:
 
 def _essence(meta: Meta) -> tuple[object, ...]:
     """What of a member's word is worth telling: not its load."""
-    return meta.roles, meta.zone, meta.rack, meta.version
+    return meta.roles, meta.name, meta.zone, meta.rack, meta.version

@@ -10,7 +10,7 @@ from typing import Protocol
 from eagle_node.api.problems import Refusal
 from eagle_node.api.schema import Setting
 from eagle_node.base.errors import NoSpace, UsageError
-from eagle_node.base.sizes import format_size, parse_size, spell_size
+from eagle_node.base.sizes import parse_size, spell_size
 from eagle_node.blobs.cache import Cache
 from eagle_node.config.suggest import did_you_mean
 from eagle_node.consensus.policy import Wanted
@@ -122,11 +122,7 @@ class NodeSettings:
         try:
             self._cache.resize(size)
         except NoSpace as error:
-            raise Refusal(
-                f"the cache holds {format_size(self._cache.used)}, and what is in use or pinned is "
-                f"more than {format_size(size)}",
-                status=409,
-            ) from error
+            raise Refusal(str(error), status=409) from error
 
 
 def _node_knob(

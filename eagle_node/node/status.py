@@ -61,6 +61,7 @@ class NodeStatus:
                 version=__version__,
                 uptime_s=round(monotonic() - self._started, 3),
                 rack=self._config.node.rack,
+                name=self._config.node.name,
             ),
             cluster=self._cluster_status(
                 schema.Member(
@@ -71,6 +72,7 @@ class NodeStatus:
                     zone=zone,
                     rack=self._config.node.rack,
                     version=__version__,
+                    name=self._config.node.name,
                 )
             ),
             traffic=self._traffic(),

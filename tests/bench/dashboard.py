@@ -92,10 +92,7 @@ async def _frame(ready: Stage, n: int) -> float:
 def _stir(ready: Stage, n: int) -> None:
     world = ready.app.world
     assert world.status is not None
-    members = tuple(
-        replace(member, load=(member.load + 0.01 * n) % 1.0)
-        for member in world.status.cluster.members
-    )
+    members = tuple(replace(member, changed_s=float(n)) for member in world.status.cluster.members)
     cluster = replace(world.status.cluster, members=members)
     world.status = replace(world.status, cluster=cluster)
     world.transfers = tuple(replace(row, rate=row.rate + n) for row in world.transfers)

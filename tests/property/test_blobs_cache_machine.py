@@ -21,7 +21,8 @@ from tests.unit.blobs.builders import MIB, bytes_on_disk, content, make_cache, w
 
 T = TypeVar("T")
 
-LIMIT = 5 * MIB
+MOST = 6 * MIB
+"""The highest limit that there ever is."""
 BLOBS = {
     digest_of(data): data
     for data in (content(size, size) for size in (0, 1, MIB, MIB + 1, 2 * MIB, 3 * MIB, 4 * MIB))
@@ -49,7 +50,7 @@ class CacheMachine(RuleBasedStateMachine):
         return self.runner.run(work)
 
     def start(self) -> None:
-        self.cache = make_cache(self.root, limit=LIMIT)
+        self.cache = make_cache(self.root, limit=MOST)
         self.run(self.cache.__aenter__())
 
     def teardown(self) -> None:
@@ -132,6 +133,15 @@ class CacheMachine(RuleBasedStateMachine):
         dropped = self.run(self.cache.drop(digest))
         assert not (dropped and pinned)
 
+    @rule(mib=st.integers(1, 6))
+    def the_limit_changes(self, mib: int) -> None:
+        self.cache.resize(mib * MIB)
+
+    @precondition(lambda self: not self.readers and not self.has_arrivals())
+    @rule()
+    def nobody_reads(self) -> None:
+        assert self.cache.used <= self.cache.limit
+
     @rule()
     def restart(self) -> None:
         whole = {digest: each.size for digest, each in self.cache.blobs().items()}
@@ -149,8 +159,8 @@ class CacheMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_disk_holds_no_more_than_the_limit(self) -> None:
-        assert self.cache.used <= LIMIT
-        assert bytes_on_disk(self.root) <= LIMIT
+        assert self.cache.used <= MOST
+        assert bytes_on_disk(self.root) <= MOST
 
     @invariant()
     def what_is_whole_is_right(self) -> None:

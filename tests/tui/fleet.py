@@ -48,6 +48,11 @@ IMAGES = (
 )
 
 
+def node_id(n: int) -> str:
+    """The id of node ``n``: one that was made, as those of real nodes are."""
+    return f"{Random(n).getrandbits(128):032x}"
+
+
 class Fleet:
     """A `NodeSource` of a cluster with ``members`` nodes and ``transfers`` transfers.
 
@@ -85,6 +90,7 @@ class Fleet:
                 zone=here.zone,
                 rack=here.rack,
                 version=here.version,
+                name=here.name,
                 uptime_s=93784.5,
             ),
             cluster=self._cluster(),
@@ -219,14 +225,14 @@ class Fleet:
         roles += ["seeder"] if n < 2 else []
         roles += ["tracker"] if n == 2 else []
         return Member(
-            id=f"{zone}-web-{n:04d}",
+            id=node_id(n),
+            name=f"{zone}-web-{n:04d}",
             address=f"10.{n % 3}.{n // 250}.{n % 250 + 1}",
             state="suspect" if n % 97 == 7 else "dead" if n % 101 == 9 else "alive",
             roles=tuple(sorted(roles)),
             zone=zone,
             rack=f"r{n % 12}",
             version="0.2.0" if n % 50 != 10 else "0.1.0",
-            load=round(self._random.random() ** 2, 2),
             voter=n < 5,
             changed_s=float(self._random.randrange(5, 400_000)),
         )
@@ -320,7 +326,7 @@ JOBS = (
         size_bytes=240 * MIB,
         targets=tuple(
             PreheatTarget(
-                node=f"eu-1-web-{n:04d}",
+                node=node_id(3 * n),
                 address=f"10.0.0.{n + 1}",
                 state=state,
                 blobs=blobs,
@@ -350,7 +356,7 @@ JOBS = (
         size_bytes=68 * MIB,
         targets=(
             PreheatTarget(
-                node="eu-1-web-0000",
+                node=node_id(0),
                 address="10.0.0.1",
                 state="succeeded",
                 blobs=7,
@@ -366,12 +372,12 @@ def events(fleet: Fleet) -> list[Event]:
     row = fleet.transfers_now[0] if fleet.transfers_now else None
     digest = row.digest if row is not None else ""
     return [
-        _event("member-joined", "us-1-web-0011", "us-1-web-0011 has joined at 10.2.0.12"),
-        _event("leader-changed", "eu-1-web-0000", "eu-1-web-0000 leads in term 7"),
-        _event("lease-moved", "vip", "vip moves to eu-1-web-0003, epoch 5"),
+        _event("member-joined", node_id(11), "us-1-web-0011 at 10.2.0.12 has joined"),
+        _event("leader-changed", node_id(0), "eu-1-web-0000 leads, term 7"),
+        _event("lease-moved", "vip", "vip is held by eu-1-web-0003"),
         _event("transfer-started", digest, f"fetching {IMAGES[0]}"),
         _event("blob-added", digest, f"{IMAGES[4]} is whole: 48.1 MiB"),
-        _event("member-suspect", "eu-2-web-0007", "eu-2-web-0007 does not answer"),
+        _event("member-suspect", node_id(7), "eu-2-web-0007 at 10.1.0.8 does not answer"),
         _log(
             "warning", "swarm.session", "parent 10.1.0.5 sends nothing: taking the next one", "r1f3"
         ),

@@ -38,6 +38,7 @@ PICTURES = {
     "events": Picture(page="6"),
     "settings": Picture(page="7"),
     "help": Picture(page="2", keys=("question_mark",)),
+    "member": Picture(page="2", keys=("enter",)),
     "evict": Picture(page="4", keys=("e",)),
     "wide-node": Picture(page="1", size=(160, 45)),
     "wide-cluster": Picture(page="2", size=(160, 45), members=1000),

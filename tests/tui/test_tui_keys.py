@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from eagle_tui.grid import Grid
 from eagle_tui.pages.page import Page
 
-from eagle_node.api.schema import Event, PreheatRequest, SettingChange
+from eagle_node.api.problems import Refusal
+from eagle_node.api.schema import Event, PreheatRequest, SettingChange, Status
 from tests.tui.fleet import Fleet
-from tests.tui.stage import Stage, stage
+from tests.tui.stage import Clock, Stage, stage
 
 
 def grid(ready: Stage) -> Grid[object]:
@@ -64,11 +67,11 @@ async def test_headings_sort() -> None:
         await ready.page("2")
         await ready.pilot.click("#members", offset=(13, 1))
         await ready.shown()
-        names = [getattr(row, "id", "") for row in grid(ready).rows]
+        names = [getattr(row, "name", "") for row in grid(ready).rows]
         assert names == sorted(names)
         await ready.pilot.click("#members", offset=(13, 1))
         await ready.shown()
-        assert [getattr(row, "id", "") for row in grid(ready).rows] == names[::-1]
+        assert [getattr(row, "name", "") for row in grid(ready).rows] == names[::-1]
 
 
 async def test_a_blob_is_evicted_once_that_is_confirmed() -> None:
@@ -97,6 +100,46 @@ async def test_pinning_shows_at_once_and_a_refusal_is_told() -> None:
 def row_text(ready: Stage) -> str:
     """The line under the cursor."""
     return next((line for line in ready.text().splitlines() if "│▌" in line), "")
+
+
+async def test_enter_tells_all_of_a_row() -> None:
+    """What a column cuts off is told whole: a digest, an id, a long line; escape closes it."""
+    async with stage() as ready:
+        for key, told in (
+            ("2", ready.fleet.members[9].id),
+            ("3", ready.fleet.transfers_now[0].digest[:40]),
+            ("4", ready.fleet.blobs_now[-1].digest[:40]),
+            ("5", "no space left: 120 MiB free, 240"),
+            ("6", "setting-changed"),
+        ):
+            await ready.page(key)
+            await ready.press("enter")
+            assert ready.app.screen.is_modal
+            assert told in ready.text(), key
+            await ready.press("escape")
+            assert not ready.app.screen.is_modal
+
+
+async def test_details_of_a_hostile_line_move_no_cursor() -> None:
+    """Log lines hold what strangers sent: none of it reaches the terminal but as text."""
+    async with stage() as ready:
+        await ready.page("6")
+        text = "GET /\x1b[2J\x1b]0;title\x07 200"
+        ready.server.log.publish(Event(id="", time="", kind="hostile", subject="s", text=text))
+        await ready.until(lambda: "hostile" in ready.text())
+        await ready.press("enter")
+        assert "[2J" in ready.text()
+        assert not {"\x1b", "\x07"} & set(ready.text())
+
+
+async def test_nodes_of_one_name_are_told_apart() -> None:
+    """The beginning of the id follows a name that several nodes have."""
+    fleet = Fleet()
+    fleet.members[5] = replace(fleet.members[5], name=fleet.members[4].name)
+    async with stage(fleet, size=(120, 40)) as ready:
+        await ready.page("2")
+        for member in fleet.members[4:6]:
+            assert f"{member.name}·{member.id[:4]}" in ready.text()
 
 
 async def test_the_node_searches_blobs() -> None:
@@ -205,3 +248,27 @@ async def test_a_node_without_clients_says_what_to_do() -> None:
         assert "No client has pulled through this node yet." in ready.text()
         assert "▲ not ready" in ready.text()
         assert "the disk is full" in ready.text()
+
+
+class Overloaded(Fleet):
+    """A node that answers too late while it is told to."""
+
+    late: Clock | None = None
+
+    async def status(self) -> Status:
+        """After a minute, and without an answer, if ``late``."""
+        if self.late is not None:
+            self.late.seconds += 60
+            raise Refusal("overloaded", status=503)
+        return await super().status()
+
+
+async def test_a_node_that_answered_too_late_is_asked_again_soon() -> None:
+    """However long a question took: once the node is well again, the screen is live in seconds."""
+    fleet = Overloaded()
+    async with stage(fleet) as ready:
+        fleet.late = ready.clock
+        await ready.until(lambda: bool(ready.app.world.lost_since))
+        fleet.late = None
+        await ready.until(lambda: not ready.app.world.lost_since)
+        assert "● live" in ready.text()

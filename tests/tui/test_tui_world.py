@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from eagle_tui.formats import image_name
 from eagle_tui.paint import plain
 from eagle_tui.views import frame, node, transfers
 from eagle_tui.world import STALE_S, Link, World
@@ -105,9 +106,9 @@ async def test_who_feeds_whom_is_a_tree(world: World) -> None:
     told = plain(transfers.tree(row, world, 100.0, 120, 12)).splitlines()
     assert "─▶ us-1-web-0002" in told[0]
     for peer in row.sources:
-        assert any(line.lstrip().startswith(peer.node) for line in told)
+        assert any(line.lstrip().startswith(world.name_of(peer.node)) for line in told)
     for peer in row.children:
-        assert any(f"▶ {peer.node} ↑" in line for line in told)
+        assert any(f"▶ {world.name_of(peer.node)} ↑" in line for line in told)
 
 
 async def test_a_tree_that_is_too_large_says_what_it_leaves_out(world: World) -> None:
@@ -117,3 +118,18 @@ async def test_a_tree_that_is_too_large_says_what_it_leaves_out(world: World) ->
     told = transfers.tree(crowded, world, 100.0, 80, 6)
     assert len(told) == 6
     assert f"and {len(crowded.children) - 5} more" in plain(told)
+
+
+@pytest.mark.parametrize(
+    ("image", "cells", "told"),
+    [
+        ("ghcr.io/acme/checkout:1.2", 25, "ghcr.io/acme/checkout:1.2"),
+        ("ghcr.io/acme/checkout:1.2", 24, "…/acme/checkout:1.2"),
+        ("ghcr.io/acme/checkout:1.2", 16, "…/checkout:1.2"),
+        ("ghcr.io/acme/checkout:1.2", 9, "chec…:1.2"),
+        (f"quay.io/a/b@sha256:{'4' * 64}", 30, "quay.io/a/b@444444444444…"),
+    ],
+)
+def test_of_a_long_name_the_registry_goes_first(image: str, cells: int, told: str) -> None:
+    """What tells images of one registry apart, the last part and the tag, is cut last."""
+    assert image_name(image, cells) == told

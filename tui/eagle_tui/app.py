@@ -211,7 +211,7 @@ class Dashboard(App[None]):
                 [
                     (self.page.TITLE, _keys(self.page)),
                     ("rows", _keys(grids.first()) if grids else ()),
-                    ("everywhere", [*_keys(self), ("ctrl+p", "Command palette")]),
+                    ("everywhere", [*_keys(self), (f"1 … {len(PAGES)}", "Page"), _PALETTE]),
                 ]
             )
         )
@@ -234,12 +234,17 @@ class Dashboard(App[None]):
         return [banner(self.world, self.now())]
 
 
+_PALETTE = ("ctrl+p", "Command palette")
+
+
 def _keys(owner: Page | Grid[Any] | App[Any]) -> list[tuple[str, str]]:
     """Keys with what they do, of the classes that are ours."""
     found: dict[str, str] = {}
     for kind in type(owner).__mro__:
         if kind.__module__.startswith("eagle_tui"):
             for binding in vars(kind).get("BINDINGS", ()):
+                if binding.action.startswith("page("):
+                    continue
                 found.setdefault(_key_name(binding), binding.description)
     return list(found.items())
 

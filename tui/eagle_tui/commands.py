@@ -49,7 +49,7 @@ class Commands(Provider):
         if world.status is not None:
             for member in world.status.cluster.members:
                 yield (
-                    f"member {member.id}",
-                    f"{member.address}, {member.state}",
+                    f"member {world.name_of(member.id)}",
+                    f"{member.address}, {member.state}, {member.id}",
                     partial(dashboard.go_to, "cluster", member.id),
                 )

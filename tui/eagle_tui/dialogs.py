@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label
+from textual.widgets import Button, Input, Label, Static
 
 from eagle_tui.canvas import Canvas
-from eagle_tui.paint import EMPTY, Line, Tone, fit, line
+from eagle_tui.paint import EMPTY, Line, Tone, fit, line, plain
 
 
 class Confirm(ModalScreen[bool]):
@@ -107,6 +109,38 @@ class Ask(ModalScreen[tuple[str, ...]]):
         self.dismiss(tuple(field.value.strip() for field in self.query(Input)))
 
 
+class Details(ModalScreen[None]):
+    """All that is known of a row; long values take several lines."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "Close")]
+
+    def __init__(self, title: str, told: Sequence[tuple[str, str]]) -> None:
+        """``told``: labels with what they stand before."""
+        super().__init__()
+        self._title = title
+        self._told = told
+
+    def compose(self) -> ComposeResult:
+        """Two columns, which scroll when they are long."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for label, text in self._told:
+            table.add_row(Text(_printable(label)), Text(_printable(text)))
+        with VerticalScroll(classes="dialog details") as dialog:
+            dialog.border_title = self._title
+            dialog.border_subtitle = "esc closes"
+            yield Static(table)
+
+    def on_mount(self) -> None:
+        """Arrows scroll."""
+        self.query_one(VerticalScroll).focus()
+
+    def on_click(self) -> None:
+        """A click anywhere closes it."""
+        self.dismiss()
+
+
 class Help(ModalScreen[None]):
     """Keys, by what they belong to."""
 
@@ -144,6 +178,11 @@ class Help(ModalScreen[None]):
         left += [EMPTY] * (height - len(left))
         right += [EMPTY] * (height - len(right))
         return [(*fit(a, half), *fit(b, half)) for a, b in zip(left, right, strict=True)]
+
+
+def _printable(text: str) -> str:
+    """``text`` with no other control characters than the ends of its lines."""
+    return "\n".join(plain([line(each)]) for each in text.split("\n"))
 
 
 def _block(heading: str, keys: Sequence[tuple[str, str]]) -> list[Line]:

@@ -16,6 +16,8 @@ PERIOD_S = 1.0
 _SHARE = 9.0
 """Times as long as an answer took that the next question waits: a tenth of a processor at most,
 here and, for equal work, at the node."""
+_MOST_S = 5.0
+"""Between questions, however slow the node is."""
 _SELDOM = 5
 """Questions about the node between two about what seldom changes."""
 _AGAIN_S = 10.0
@@ -63,13 +65,15 @@ class Feed:
             begun = self._clock()
             every = self._woken.is_set() or self.turns % _SELDOM == 0
             self._woken.clear()
+            pause_s = PERIOD_S
             if await self._ask_status():
                 for document in self._wanted():
                     await self._ask(document, every=every)
+                pause_s = min(_MOST_S, max(PERIOD_S, (self._clock() - begun) * _SHARE))
             self._changed()
             self.turns += 1
             try:
-                async with asyncio.timeout(max(PERIOD_S, (self._clock() - begun) * _SHARE)):
+                async with asyncio.timeout(pause_s):
                     await self._woken.wait()
             except TimeoutError:
                 pass
@@ -78,7 +82,7 @@ class Feed:
         """Take in events, the last minutes' first."""
         while True:
             try:
-                async for event in self._api.events(replay=True):
+                async for event in self._api.events(replay=True, state=self._connected):
                     self._world.refused.pop("events", None)
                     self._world.heard(event)
                     if event.kind == "gap":
@@ -88,6 +92,10 @@ class Feed:
                 self._world.refused["events"] = _told(error)
                 self._changed()
             await asyncio.sleep(_AGAIN_S)
+
+    def _connected(self, reason: str | None) -> None:
+        """Events come again, or no more: either way the next answer tells more."""
+        self.hurry()
 
     async def _ask_status(self) -> bool:
         """Whether the node has answered."""

@@ -11,6 +11,7 @@ DASH = "–"
 _MADE_ID = re.compile(r"[0-9a-f]{32}\Z")
 """Of a node whose name nobody has chosen."""
 _ANY_ID = re.compile(r"(?<![0-9a-f:])([0-9a-f]{8})[0-9a-f]{24}(?![0-9a-f])")
+_PINNED = re.compile(r"@sha256:([0-9a-f]{12})[0-9a-f]{52}\Z")
 _DIGEST = re.compile(r"\bsha256:([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
@@ -46,6 +47,16 @@ def span(seconds: float | None) -> str:
     return " ".join(shown[:2]) or "0 s"
 
 
+def roughly(seconds: float | None) -> str:
+    """What a guess is worth, in one unit: ``42 s``, ``8 min``, ``3 h``, ``5 d``."""
+    if seconds is None:
+        return DASH
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{round(seconds / size):,} {unit}"
+    return f"{max(0, round(seconds))} s"
+
+
 def ago(seconds: float | None) -> str:
     """``just now``, ``42 s ago``."""
     if seconds is None:
@@ -68,6 +79,19 @@ def node_name(name: str, cells: int) -> str:
     if _MADE_ID.match(name) and cells < len(name):
         return name[: min(8, cells)]
     return middle(name, cells)
+
+
+def image_name(image: str, cells: int) -> str:
+    """An image in at most ``cells`` cells; what goes first is said first: registry, then paths."""
+    image = _PINNED.sub(rf"@\1{ELLIPSIS}", image)
+    if len(image) <= cells:
+        return image
+    parts = image.split("/")
+    for first in range(1, len(parts)):
+        shorter = "/".join((ELLIPSIS, *parts[first:]))
+        if len(shorter) <= cells:
+            return shorter
+    return middle(parts[-1], cells)
 
 
 def with_short_names(text: str) -> str:

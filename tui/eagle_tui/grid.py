@@ -44,7 +44,7 @@ class Grid(ScrollView, Generic[T], can_focus=True):
         Binding("pagedown,ctrl+f", "move_pages(1)", "Page down", show=False),
         Binding("home,g", "move_to_end(False)", "First", show=False),
         Binding("end,G", "move_to_end(True)", "Last", show=False),
-        Binding("enter", "choose", "Open", show=False),
+        Binding("enter", "choose", "Details", show=False),
         Binding("o", "order_next", "Order"),
         Binding("O", "order_back", "Reverse order", show=False),
     ]

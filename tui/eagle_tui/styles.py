@@ -66,6 +66,7 @@ ModalScreen { align: center middle; background: $background 60%; }
 .dialog Input:focus { border: none; background: $boost; }
 .dialog .buttons { height: auto; margin-top: 1; align-horizontal: right; }
 .dialog Button { margin-left: 2; min-width: 14; height: 1; border: none; }
+.details { width: 92; }
 .help { width: 84; }
 .help Canvas { height: auto; background: $surface; }
 """

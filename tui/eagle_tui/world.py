@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from eagle_node.api.labels import labels
 from eagle_node.api.schema import (
     BlobRow,
     Blobs,
     Event,
     History,
+    Member,
     PreheatJob,
     Readiness,
     Setting,
@@ -63,6 +65,16 @@ class World:
     """Time of day since when the node does not answer; empty: it does."""
     reason: str = ""
     """Why it does not."""
+    _names: Mapping[str, str] = field(default_factory=dict)
+    _named: Sequence[Member] = ()
+    """The members that `_names` are of."""
+
+    def name_of(self, node_id: str) -> str:
+        """What people call a node; where several have one name, the id's beginning tells which."""
+        members = self.status.cluster.members if self.status is not None else ()
+        if members is not self._named:
+            self._named, self._names = members, labels(members)
+        return self._names.get(node_id, node_id)
 
     def reached(self, status: Status, readiness: Readiness, now: float) -> None:
         """The node has answered."""

@@ -20,6 +20,8 @@ class NodeStatus:
     version: str
     uptime_s: float
     rack: str = ""
+    name: str = ""
+    """What people call it; by default its host's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +38,12 @@ class Member:
     rack: str = ""
     version: str = ""
     """Of its program; empty: not told."""
-    load: float = 0.0
-    """0, idle, to 1, overloaded."""
     voter: bool = False
     """Whether it votes in elections."""
     changed_s: float | None = None
     """Seconds since its state or its roles changed last; None: not known."""
+    name: str = ""
+    """What people call it, its host's name for one; several may have the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -344,3 +344,48 @@ async def test_a_file_in_the_place_of_the_cache_is_a_start_error(root: Path) -> 
     overwrite(root, b"a file")
     with pytest.raises(StartError, match=str(root)):
         await make_cache(root).__aenter__()
+
+
+async def test_a_lower_limit_waits_for_readers_only(root: Path) -> None:
+    """What is read at that moment goes when it is closed; the rest goes at once."""
+    async with make_cache(root) as cache:
+        first = await ingest(cache, content(2 * MIB, 1))
+        await ingest(cache, content(2 * MIB, 2))
+        reader = cache.open(first)
+        assert reader is not None
+        cache.resize(MIB)
+        assert cache.limit == MIB
+        assert set(cache.blobs()) == {first}
+        cache.check()
+        with pytest.raises(NoSpace):
+            await ingest(cache, content(MIB, 3))
+        assert await reader.read() == content(2 * MIB, 1)
+        reader.close()
+        assert not cache.blobs()
+        assert bytes_on_disk(root) == 0
+        await ingest(cache, content(MIB, 3))
+
+
+async def test_a_lower_limit_meets_an_arrival(root: Path) -> None:
+    """What arrives above a limit that was lowered meanwhile is not kept."""
+    async with make_cache(root) as cache:
+        data = content(2 * MIB, 1)
+        arrival = await cache.arrive(digest_of(data), len(data))
+        await bring(cache, arrival, data)
+        cache.resize(MIB)
+        await arrival.verify()
+        await cache.commit(arrival, b"le")
+        cache.check()
+        assert not cache.blobs()
+
+
+async def test_a_limit_below_what_is_kept_is_refused(root: Path) -> None:
+    """People have said that it stays: they hear of it, and nothing changes."""
+    async with make_cache(root, limit=8 * MIB) as cache:
+        kept, other = [await ingest(cache, content(2 * MIB, seed)) for seed in (1, 2)]
+        await cache.keep(kept, kept=True)
+        with pytest.raises(NoSpace, match="unpin"):
+            cache.resize(MIB)
+        assert (cache.limit, set(cache.blobs())) == (8 * MIB, {kept, other})
+    async with make_cache(root, limit=MIB) as cache:
+        assert set(cache.blobs()) == {kept}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -117,3 +118,20 @@ def test_the_help_tells_how_to_rotate(capsys: pytest.CaptureFixture[str]) -> Non
     assert code == 0
     assert "to change the key without an outage" in out
     assert "130  interrupted" in out
+
+
+def test_every_action_tells_the_ring_to_scripts(
+    capsys: pytest.CaptureFixture[str], path: Path
+) -> None:
+    """With --json the outcome is the file's keys by id, never a key."""
+    assert outcome(capsys, "generate", path, "--json")[0] == 0
+    code, out, _ = outcome(capsys, "add", path, "--json")
+    ring = load_key_file(path).ring()
+    assert code == 0
+    assert json.loads(out) == {
+        "file": str(path),
+        "keys": [
+            {"id": ring[0].key_id(), "state": "in use"},
+            {"id": ring[1].key_id(), "state": "accepted"},
+        ],
+    }

@@ -43,7 +43,7 @@ def test_help_of_run_names_every_option(capsys: pytest.CaptureFixture[str]) -> N
     ("argv", "told"),
     [
         ([], "the following arguments are required: COMMAND; see eagle-node --help"),
-        (["rn"], "invalid choice: 'rn'"),
+        (["rn"], "'rn' is unknown; did you mean run?"),
         (
             ["run", "--upload-limt=5"],
             "--upload-limt=5; did you mean --upload-limit?; see eagle-node run",

@@ -68,7 +68,7 @@ def test_documents(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["install", "--runtime", "docker", "--registry", "a b"], 2, "--registry: 'a b' is not"),
         (["install", "--runtime", "docker", "--proxy", "x"], 2, "--proxy: 'x' is not a base URL"),
         (["install"], 2, "no container runtime is installed in"),
-        (["instal"], 2, "invalid choice: 'instal'"),
+        (["instal"], 2, "'instal' is unknown; write one of install"),
         (["show", "--runtime", "docker", "--root", "/nonexistent"], 2, "is not a directory"),
     ],
 )

@@ -87,7 +87,7 @@ async def test_made_ids_leave_room_for_what_is_said_of_members() -> None:
     status = await Fleet().status()
     leader, other = (each * 32 for each in "ab")
     members = tuple(
-        dataclasses.replace(each, id=made, zone="europe-west-1")
+        dataclasses.replace(each, id=made, name="", zone="europe-west-1")
         for each, made in zip(status.cluster.members, (leader, other), strict=False)
     )
     cluster = dataclasses.replace(status.cluster, members=members, leader=leader)
@@ -149,16 +149,19 @@ async def test_a_long_name_of_a_registry_leaves_the_bar_whole() -> None:
 
 
 async def test_the_leader_is_marked_on_its_own_line() -> None:
-    """However long its id is."""
+    """By its name; a node that tells none, an older one, by the beginning of its id."""
     status = await Fleet().status()
-    ids = {member.id: f"{number:032x}" for number, member in enumerate(status.cluster.members)}
-    members = tuple(dataclasses.replace(each, id=ids[each.id]) for each in status.cluster.members)
-    leader = ids[status.cluster.leader or ""]
-    cluster = dataclasses.replace(status.cluster, members=members, leader=leader)
-    told = printed(dataclasses.replace(status, cluster=cluster))
-    marked = [line for line in told.splitlines() if "★" in line]
-    assert len(marked) == 1
-    assert leader[:8] in marked[0]
+    for name in ("web-1", ""):
+        members = tuple(
+            dataclasses.replace(each, name=name) if each.id == status.cluster.leader else each
+            for each in status.cluster.members
+        )
+        cluster = dataclasses.replace(status.cluster, members=members)
+        told = printed(dataclasses.replace(status, cluster=cluster))
+        marked = [line for line in told.splitlines() if "★" in line]
+        assert len(marked) == 1
+        assert (name or str(status.cluster.leader)[:8]) in marked[0]
+        assert f"{name or str(status.cluster.leader)[:12]} leads in term" in told
 
 
 @pytest.mark.parametrize(

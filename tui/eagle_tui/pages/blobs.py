@@ -67,6 +67,11 @@ class BlobsPage(SearchPage):
         self.dashboard.feed.blob_sort = f"-{sort}" if order.down else sort
         self.dashboard.feed.hurry()
 
+    def on_grid_chosen(self, _: Grid.Chosen) -> None:
+        """Enter, or a double click."""
+        if (row := self._grid().current) is not None:
+            self.tell("blob", blobs.details(row))
+
     def action_pin(self) -> None:
         """Keep it whatever comes, or no longer."""
         if (row := self._grid().current) is not None:

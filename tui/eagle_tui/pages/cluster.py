@@ -40,20 +40,28 @@ class ClusterPage(SearchPage):
 
     def enter(self) -> None:
         """Keys act on members."""
-        self.query_one("#members").focus()
+        self._grid().focus()
 
     def show(self, world: World, now: float) -> None:
         """Show what is known."""
         members = world.status.cluster.members if world.status is not None else ()
         text = self.text
         found = [member for member in members if cluster.matches(member, text)] if text else members
-        grid: Grid[Member] = self.query_one("#members", Grid)
+        grid = self._grid()
         grid.use_columns(cluster.columns(world, now))
         grid.show_rows(found)
         told = count(len(members), "member")
         grid.border_subtitle = f"{len(found):,} of {told}" if text else f"{cluster.LEGEND} · {told}"
         for canvas in self.query(Canvas):
             canvas.show_again()
+
+    def on_grid_chosen(self, _: Grid.Chosen) -> None:
+        """Enter, or a double click."""
+        if (row := self._grid().current) is not None:
+            self.tell("member", cluster.details(row, self.dashboard.world, self.dashboard.now()))
+
+    def _grid(self) -> Grid[Member]:
+        return self.query_one("#members", Grid)
 
     def _summary(self, cells: int, rows: int) -> list[Line]:
         world = self.dashboard.world

@@ -65,6 +65,11 @@ class EventsPage(SearchPage):
             event.grid.follow = False
             self.again()
 
+    def on_grid_chosen(self, _: Grid.Chosen) -> None:
+        """Enter, or a double click."""
+        if (row := self._grid().current) is not None:
+            self.tell("event", events.details(row))
+
     def action_follow(self) -> None:
         """Stay at the newest line, or no longer."""
         self._grid().follow = not self._grid().follow

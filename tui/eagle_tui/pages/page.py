@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.binding import Binding, BindingType
@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from eagle_tui.dialogs import Details
 from eagle_tui.world import World
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Page(Vertical):
     def again(self) -> None:
         """Show the same again, in another order or with another filter."""
         self.show(self.dashboard.world, self.dashboard.now())
+
+    def tell(self, title: str, told: Sequence[tuple[str, str]]) -> None:
+        """Show all of a row."""
+        self.app.push_screen(Details(title, told))
 
     def ask(
         self, screen: ModalScreen[R], then: Callable[[R], Coroutine[Any, Any, None]], name: str

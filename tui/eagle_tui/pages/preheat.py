@@ -54,6 +54,11 @@ class PreheatPage(Page):
         """The nodes are those of the row."""
         self.query_one("#job", Canvas).show_again()
 
+    def on_grid_chosen(self, _: Grid.Chosen) -> None:
+        """Enter, or a double click."""
+        if (row := self._grid().current) is not None:
+            self.tell("preheat job", preheat.details(row, self.dashboard.world))
+
     def action_new(self) -> None:
         """Ask what to bring where."""
         fields = (
@@ -87,7 +92,7 @@ class PreheatPage(Page):
         return self.query_one("#jobs", Grid)
 
     def _detail(self, cells: int, rows: int) -> list[Line]:
-        return list(preheat.detail(self._grid().current, cells, rows))
+        return list(preheat.detail(self._grid().current, self.dashboard.world, cells, rows))
 
     async def _start(self, answers: tuple[str, ...]) -> None:
         image, nodes, platform = answers

@@ -56,6 +56,13 @@ class TransfersPage(SearchPage):
         """The tree is that of the row."""
         self._show_tree()
 
+    def on_grid_chosen(self, _: Grid.Chosen) -> None:
+        """Enter, or a double click."""
+        if (row := self._grid().current) is not None:
+            self.tell(
+                "transfer", transfers.details(row, self.dashboard.world, self.dashboard.now())
+            )
+
     def action_copy(self) -> None:
         """To the clipboard of the terminal."""
         if (row := self._grid().current) is not None:
@@ -66,7 +73,7 @@ class TransfersPage(SearchPage):
 
     def _show_tree(self) -> None:
         tree = self.query_one("#tree", Canvas)
-        tree.border_title = transfers.tree_title(self._grid().current)
+        tree.border_title = transfers.tree_title(self._grid().current, tree.size.width)
         tree.show_again()
 
     def _tree(self, cells: int, rows: int) -> list[Line]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from eagle_node.api.schema import BlobRow
 from eagle_tui.columns import Column
-from eagle_tui.formats import DASH, count, percent, short_digest, size
-from eagle_tui.paint import Line, Tone, fit, line, middle, progress
+from eagle_tui.formats import DASH, count, image_name, percent, short_digest, size
+from eagle_tui.paint import Line, Tone, fit, line, progress
 from eagle_tui.world import World
 
 
@@ -42,6 +42,18 @@ def columns() -> list[Column[BlobRow]]:
     ]
 
 
+def details(row: BlobRow) -> list[tuple[str, str]]:
+    """All that is known of one."""
+    here = "whole" if row.whole else f"{size(row.have_bytes)} of {size(row.size)}"
+    return [
+        ("image", row.image or "not known: no client has asked for one since the start"),
+        ("digest", row.digest),
+        ("size", f"{size(row.size)} ({row.size:,} bytes)"),
+        ("here", f"{here}, in the {'cache' if row.source == 'cache' else row.source}"),
+        ("pinned", "yes: it stays until it is unpinned" if row.pinned else "no"),
+    ]
+
+
 def told(world: World, text: str) -> str:
     """How many there are, for the table's frame."""
     if (refusal := world.refused.get("blobs")) is not None:
@@ -55,7 +67,7 @@ def told(world: World, text: str) -> str:
 
 
 def _image(row: BlobRow, cells: int) -> Line:
-    return line((middle(row.image, cells) if row.image else DASH, Tone.TEXT))
+    return line((image_name(row.image, cells) if row.image else DASH, Tone.TEXT))
 
 
 def _digest(row: BlobRow, cells: int) -> Line:

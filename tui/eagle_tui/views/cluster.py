@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from eagle_node.api.schema import ClusterStatus, Member
 from eagle_tui.columns import Column
 from eagle_tui.formats import DASH, count, node_name, span
-from eagle_tui.paint import EMPTY, Line, Tone, bar, fit, join, line, middle, spread, stacked
+from eagle_tui.paint import EMPTY, Line, Tone, fit, join, line, middle, spread, stacked
 from eagle_tui.world import World
 
 STATES = {
@@ -40,13 +40,13 @@ def summary(world: World, cells: int) -> Sequence[Line]:
     room = max(10, min(40, cells // 4))
     return (
         spread(health, stacked(parts, room), cells),
-        leadership(cluster, cells),
+        leadership(world, cluster, cells),
         labelled("zones", _counted(member.zone or "none" for member in cluster.members), cells),
         labelled("versions", _versions(cluster.members), cells),
     )
 
 
-def leadership(cluster: ClusterStatus, cells: int) -> Line:
+def leadership(world: World, cluster: ClusterStatus, cells: int) -> Line:
     """Leader, term, voters and the virtual address."""
     if cluster.leader is None and not cluster.term:
         left = line(("★ ", Tone.MUTED), "roles are pinned by flags")
@@ -55,15 +55,15 @@ def leadership(cluster: ClusterStatus, cells: int) -> Line:
     else:
         left = line(
             ("★ ", Tone.ACCENT),
-            (node_name(cluster.leader, 30), Tone.STRONG),
+            (node_name(world.name_of(cluster.leader), 30), Tone.STRONG),
             (" leads, term ", Tone.MUTED),
             f"{cluster.term}",
         )
     voters = line((count(len(cluster.voters), "voter"), Tone.MUTED)) if cluster.voters else EMPTY
-    return spread(join((left, voters), gap="   "), vip(cluster), cells)
+    return spread(join((left, voters), gap="   "), vip(world, cluster), cells)
 
 
-def vip(cluster: ClusterStatus) -> Line:
+def vip(world: World, cluster: ClusterStatus) -> Line:
     """The virtual address and who has it."""
     if cluster.vip is None:
         return EMPTY
@@ -72,7 +72,7 @@ def vip(cluster: ClusterStatus) -> Line:
         ("VIP ", Tone.MUTED),
         (cluster.vip.address, Tone.STRONG),
         (" at ", Tone.MUTED),
-        (node_name(holder, 20), Tone.TEXT) if holder else ("nobody", Tone.BAD),
+        (node_name(world.name_of(holder), 20), Tone.TEXT) if holder else ("nobody", Tone.BAD),
     )
 
 
@@ -90,7 +90,7 @@ def leases(world: World, now: float, cells: int, rows: int) -> Sequence[Line]:
         tail = line((f"#{lease.epoch}", Tone.MUTED))
         if left is not None:
             tail = line((f"{span(left)}  #{lease.epoch}", Tone.MUTED))
-        holder = node_name(lease.holder, 24) if lease.holder else "nobody"
+        holder = node_name(world.name_of(lease.holder), 24) if lease.holder else "nobody"
         tone = Tone.TEXT if lease.holder else Tone.BAD
         head = join((fit(line((lease.name, Tone.ACCENT)), 10), line((holder, tone))), gap=" ")
         lines.append(spread(head, tail, cells))
@@ -103,7 +103,9 @@ def leases_line(world: World, cells: int) -> Line:
     """Who holds which role, in one line."""
     held = world.status.cluster.leases if world.status is not None else ()
     told = join(
-        line((f"{lease.name} ", Tone.ACCENT), node_name(lease.holder or "nobody", 16))
+        line(
+            (f"{lease.name} ", Tone.ACCENT), node_name(world.name_of(lease.holder or "nobody"), 16)
+        )
         for lease in held
     )
     return labelled("leases", told or line(("none", Tone.MUTED)), cells)
@@ -112,7 +114,6 @@ def leases_line(world: World, cells: int) -> Line:
 def columns(world: World, now: float) -> list[Column[Member]]:
     """Of the members' table."""
     cluster = world.status.cluster if world.status is not None else None
-    here = world.status.node.id if world.status is not None else ""
     leader = cluster.leader if cluster is not None else None
     age = world.age(now) or 0.0
 
@@ -126,7 +127,7 @@ def columns(world: World, now: float) -> list[Column[Member]]:
             title="state",
             cells=9,
             cell=_state,
-            sort=lambda m: (_TROUBLE.get(m.state, 0), m.id),
+            sort=lambda m: (_TROUBLE.get(m.state, 0), m.name, m.id),
         ),
         Column(
             name="node",
@@ -134,8 +135,8 @@ def columns(world: World, now: float) -> list[Column[Member]]:
             cells=18,
             grows=3,
             most=44,
-            cell=lambda member, cells: _name(member, cells, here, leader),
-            sort=lambda member: member.id,
+            cell=lambda member, cells: _name(member, world, cells, leader),
+            sort=lambda member: (member.name, member.id),
         ),
         Column(
             name="address",
@@ -174,14 +175,6 @@ def columns(world: World, now: float) -> list[Column[Member]]:
             drop=4,
         ),
         Column(
-            name="load",
-            title="load",
-            cells=10,
-            cell=_load,
-            sort=lambda member: -member.load,
-            drop=2,
-        ),
-        Column(
             name="since",
             title="since",
             cells=11,
@@ -197,10 +190,38 @@ def matches(member: Member, text: str) -> bool:
     """Whether a search for ``text`` finds it; blanks separate words that all must be there."""
     words = text.lower().split()
     told = " ".join(
-        (member.id, member.address, member.state, *member.roles, member.zone, member.rack)
+        (
+            member.id,
+            member.name,
+            member.address,
+            member.state,
+            *member.roles,
+            member.zone,
+            member.rack,
+        )
     )
     told = f"{told} {member.version}".lower()
     return all(word in told for word in words)
+
+
+def details(member: Member, world: World, now: float) -> list[tuple[str, str]]:
+    """All that is known of one."""
+    cluster = world.status.cluster if world.status is not None else None
+    held = [lease.name for lease in cluster.leases if lease.holder == member.id] if cluster else []
+    part = ["leads"] if cluster is not None and cluster.leader == member.id else []
+    part += ["votes"] if member.voter else []
+    since = None if member.changed_s is None else member.changed_s + (world.age(now) or 0.0)
+    return [
+        ("name", member.name or DASH),
+        ("id", member.id),
+        ("address", member.address),
+        ("state", member.state + ("" if since is None else f", for {span(since)}")),
+        ("roles", ", ".join(member.roles) or "none"),
+        ("leases", ", ".join(held) or "none"),
+        ("cluster", ", ".join(part) or "neither leads nor votes"),
+        ("zone, rack", f"{member.zone or DASH}, {member.rack or DASH}"),
+        ("version", member.version or DASH),
+    ]
 
 
 def labelled(name: str, values: Line, cells: int) -> Line:
@@ -237,9 +258,10 @@ def _state(member: Member, _: int) -> Line:
     return line((f"{_glyph(member.state)} ", tone), (member.state, Tone.TEXT))
 
 
-def _name(member: Member, cells: int, here: str, leader: str | None) -> Line:
+def _name(member: Member, world: World, cells: int, leader: str | None) -> Line:
+    here = world.status.node.id if world.status is not None else ""
     mark = " ★" if member.id == leader else " ☆" if member.voter else ""
-    name = node_name(member.id, cells - len(mark) - (2 if member.id == here else 0))
+    name = node_name(world.name_of(member.id), cells - len(mark) - (2 if member.id == here else 0))
     return line(
         ("◆ " if member.id == here else "", Tone.ACCENT),
         (name, Tone.STRONG if member.id == here else Tone.TEXT),
@@ -265,14 +287,6 @@ def _place(member: Member, cells: int) -> Line:
     if member.rack and len(member.zone) + len(member.rack) < cells:
         return line(member.zone, ("/" + member.rack, Tone.MUTED))
     return line(member.zone or DASH)
-
-
-def _load(member: Member, cells: int) -> Line:
-    if member.state != "alive":
-        return line((DASH, Tone.MUTED))
-    tone = Tone.GOOD if member.load < 0.6 else Tone.ORIGIN if member.load < 0.85 else Tone.BAD
-    told = fit(line((f"{member.load * 100:.0f} %", Tone.TEXT)), 5, right=True)
-    return (*bar(member.load, max(1, cells - 5), tone), *told)
 
 
 def _by_number(address: str) -> tuple[int, str]:

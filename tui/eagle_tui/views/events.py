@@ -84,6 +84,17 @@ def brief(event: Event) -> Line:
     )
 
 
+def details(event: Event) -> list[tuple[str, str]]:
+    """All that is known of one."""
+    told = [("time (UTC)", event.time.replace("T", " ").rstrip("Z")), ("kind", event.kind)]
+    if event.log is not None:
+        told += [("level", event.log.level), ("logger", event.log.logger)]
+        told += [("request", event.log.request)] if event.log.request else []
+    elif event.subject:
+        told.append(("about", event.subject))
+    return [*told, ("what", event.text)]
+
+
 def _time(event: Event, _: int) -> Line:
     return line((event.time[11:19], Tone.MUTED))
 

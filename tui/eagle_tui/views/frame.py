@@ -13,7 +13,7 @@ def top_bar(world: World, now: float, cells: int) -> Line:
     """The program, the cluster and the node on the left; the link on the right."""
     left = line((" ◆ ", Tone.ACCENT), ("eagle-node", Tone.STRONG))
     if (status := world.status) is not None:
-        name = node_name(status.node.id, 30 if cells >= 100 else 14)
+        name = node_name(world.name_of(status.node.id), 30 if cells >= 100 else 14)
         left = join(
             (
                 left,

@@ -21,7 +21,12 @@ def saved(world: World, now: float, cells: int) -> Sequence[Line]:
     if not traffic.served_bytes:
         return (
             line(("No client has pulled through this node yet.", Tone.TEXT)),
-            line(("Point a container runtime at its proxy, and pull an image.", Tone.MUTED)),
+            line(
+                ("Containers: ", Tone.MUTED),
+                "eagle-node mirror install",
+                (", then pull", Tone.MUTED),
+            ),
+            line(("By hand:    ", Tone.MUTED), "eagle-node get nginx --format cache"),
         )
     without = served.local + served.swarm
     head = line(

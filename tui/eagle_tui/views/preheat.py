@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from eagle_node.api.schema import PreheatJob, PreheatTarget
 from eagle_tui.columns import Column
-from eagle_tui.formats import DASH, count, node_name, percent, size
-from eagle_tui.paint import EMPTY, Line, Tone, fit, join, line, middle, progress, spread, width
+from eagle_tui.formats import DASH, count, image_name, node_name, percent, size
+from eagle_tui.paint import EMPTY, Line, Tone, fit, join, line, progress, spread, width
+from eagle_tui.world import World
 
 STATES = {
     "pending": ("◌", Tone.WARN),
@@ -48,7 +49,7 @@ def columns() -> list[Column[PreheatJob]]:
             title="image",
             cells=20,
             grows=3,
-            cell=lambda job, cells: line(middle(job.image, cells)),
+            cell=lambda job, cells: line(image_name(job.image, cells)),
             sort=lambda job: job.image,
         ),
         Column(
@@ -83,7 +84,7 @@ def columns() -> list[Column[PreheatJob]]:
     ]
 
 
-def detail(job: PreheatJob | None, cells: int, rows: int) -> Sequence[Line]:
+def detail(job: PreheatJob | None, world: World, cells: int, rows: int) -> Sequence[Line]:
     """What came of it node by node, failures first."""
     if job is None:
         return (line(("No jobs. Press n to bring an image to nodes.", Tone.MUTED)),)
@@ -97,9 +98,35 @@ def detail(job: PreheatJob | None, cells: int, rows: int) -> Sequence[Line]:
     if job.error:
         lines.append(line(("✖ ", Tone.BAD), job.error))
     room = max(0, rows - len(lines))
-    worst = sorted(job.targets, key=lambda target: (_WORST.get(target.state, 0), target.node))
-    lines.extend(_target(target, job, cells) for target in worst[:room])
+    worst = by_trouble(job, world)
+    lines.extend(_target(target, world, job, cells) for target in worst[:room])
     return lines
+
+
+def details(job: PreheatJob, world: World) -> list[tuple[str, str]]:
+    """All that is known of one."""
+    told = [
+        ("job", f"{job.id}, {job.state}"),
+        ("image", job.image),
+        ("digest", job.digest or "not resolved yet"),
+        ("nodes", f"{job.nodes}: {count(len(job.targets), 'node')}"),
+        ("platform", job.platform or "that of the node that was asked"),
+        ("size", f"{count(job.blobs, 'blob')}, {size(job.size_bytes)}"),
+        ("asked (UTC)", job.created_at[:19].replace("T", " ")),
+        ("changed (UTC)", job.updated_at[:19].replace("T", " ")),
+    ]
+    told += [("error", job.error)] if job.error else []
+    for target in by_trouble(job, world):
+        held = f"{target.state}, {target.blobs}/{job.blobs} blobs, {size(target.have_bytes)}"
+        told.append((world.name_of(target.node), f"{target.address}: {target.error or held}"))
+    return told
+
+
+def by_trouble(job: PreheatJob, world: World) -> list[PreheatTarget]:
+    """Its nodes, failures first."""
+    return sorted(
+        job.targets, key=lambda each: (_WORST.get(each.state, 0), world.name_of(each.node))
+    )
 
 
 _WORST = {"failed": 0, "running": 1, "pending": 2, "succeeded": 3}
@@ -129,10 +156,10 @@ def _progress(job: PreheatJob, cells: int) -> Line:
     return (*progress(done, max(1, cells - 6), _tone(job.state)), *told)
 
 
-def _target(target: PreheatTarget, job: PreheatJob, cells: int) -> Line:
+def _target(target: PreheatTarget, world: World, job: PreheatJob, cells: int) -> Line:
     mark, tone = STATES.get(target.state, ("?", Tone.WARN))
     done = min(1.0, target.have_bytes / job.size_bytes) if job.size_bytes else 0.0
-    head = line((f"{mark} ", tone), (node_name(target.node, 30), Tone.TEXT))
+    head = line((f"{mark} ", tone), (node_name(world.name_of(target.node), 30), Tone.TEXT))
     if target.error:
         return join((head, line((target.error, Tone.BAD))))
     tail = join(

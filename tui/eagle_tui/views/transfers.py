@@ -6,8 +6,18 @@ from collections.abc import Sequence
 
 from eagle_node.api.schema import PeerShare, TransferRow
 from eagle_tui.columns import Column
-from eagle_tui.formats import DASH, node_name, percent, rate, short_digest, size, span
-from eagle_tui.paint import EMPTY, Line, Tone, fit, join, line, middle, progress, width
+from eagle_tui.formats import (
+    DASH,
+    image_name,
+    node_name,
+    percent,
+    rate,
+    roughly,
+    short_digest,
+    size,
+    span,
+)
+from eagle_tui.paint import EMPTY, Line, Tone, fit, join, line, progress, width
 from eagle_tui.world import World
 
 _STATES = {
@@ -114,7 +124,7 @@ def columns(fresh: bool) -> list[Column[TransferRow]]:
             title="left",
             cells=9,
             right=True,
-            cell=lambda row, _: line(span(row.eta_s) if fresh else DASH),
+            cell=lambda row, _: line(roughly(row.eta_s) if fresh else DASH),
             sort=lambda row: row.eta_s if row.eta_s is not None else float("inf"),
             drop=1,
         ),
@@ -129,7 +139,9 @@ def brief(row: TransferRow, cells: int, *, fresh: bool) -> Line:
             _progress(row, 22 if cells >= 90 else 14),
             fit(line(rates), 12, right=True),
             fit(_from(row), 9) if cells >= 70 else EMPTY,
-            fit(line(span(row.eta_s) if fresh else DASH), 9, right=True) if cells >= 60 else EMPTY,
+            fit(line(roughly(row.eta_s) if fresh else DASH), 9, right=True)
+            if cells >= 60
+            else EMPTY,
         )
     )
     head = join((_state(row, 1), _image(row, max(8, cells - width(tail) - 4))), gap=" ")
@@ -141,15 +153,16 @@ def tree(row: TransferRow | None, world: World, now: float, cells: int, rows: in
     if row is None:
         return [line(("Nothing moves now.", Tone.MUTED))]
     fresh = world.is_fresh(now)
-    side = max(18, min(44, (cells - 30) // 2))
-    left = _sources(row, side, fresh)
-    right = [_peer(each, side, fresh, arrow="↑") for each in row.children]
+    side = max(18, min(44, (cells - 24) // 2))
+    left = _sources(row, world, side, fresh)
+    right = [_peer(each, world, side, fresh, arrow="↑") for each in row.children]
     right = right or [line(("no other node yet", Tone.MUTED))]
     left, right = _cut(left, rows, side), _cut(right, rows, side)
-    name = world.status.node.id if world.status is not None else "this node"
-    room = max(10, cells - 2 * side - 10)
+    room = max(15, cells - 2 * side - 9)
+    name = world.name_of(world.status.node.id) if world.status is not None else ""
+    name = name if 0 < len(name) <= room - 6 else "this node"
     here = line(
-        (node_name(name, max(8, room - 7)), Tone.STRONG),
+        (name, Tone.STRONG),
         (f" {percent(share(row))} ", tone_of(row)),
     )
     return [
@@ -158,12 +171,41 @@ def tree(row: TransferRow | None, world: World, now: float, cells: int, rows: in
     ]
 
 
-def tree_title(row: TransferRow | None) -> str:
+def tree_title(row: TransferRow | None, cells: int) -> str:
     """What the tree is of."""
     if row is None:
         return "who feeds whom"
-    image = f"{row.image} " if row.image else ""
-    return f"{image}{short_digest(row.digest)}"
+    digest = short_digest(row.digest)
+    image = image_name(row.image, max(8, cells - len(digest) - 1))
+    return f"{image} {digest}" if image else digest
+
+
+def details(row: TransferRow, world: World, now: float) -> list[tuple[str, str]]:
+    """All that is known of one."""
+    fresh = world.is_fresh(now)
+
+    def told(peers: Sequence[PeerShare], nobody: str) -> str:
+        return (
+            "\n".join(
+                f"{world.name_of(each.node) if each.node else each.address}"
+                + (f", {rate(each.rate)}" if fresh else "")
+                for each in peers
+            )
+            or nobody
+        )
+
+    source = {"origin": "the registry", "swarm": "other nodes"}.get(row.source, DASH)
+    return [
+        ("image", row.image or DASH),
+        ("digest", row.digest),
+        ("state", row.state),
+        ("here", f"{size(row.have_bytes)} of {size(row.size)} ({percent(share(row))})"),
+        ("in", f"{rate(row.rate) if fresh else DASH} from {source}"),
+        ("left", roughly(row.eta_s) if fresh else DASH),
+        ("asked for", f"{span(row.age_s)} ago" if row.age_s else DASH),
+        ("comes from", told(row.sources, source)),
+        ("goes to", told(row.children, "no other node now")),
+    ]
 
 
 def matches(row: TransferRow, text: str) -> bool:
@@ -179,7 +221,7 @@ def _state(row: TransferRow, _: int) -> Line:
 
 def _image(row: TransferRow, cells: int) -> Line:
     if row.image:
-        return line((middle(row.image, cells), Tone.TEXT))
+        return line((image_name(row.image, cells), Tone.TEXT))
     return line((short_digest(row.digest), Tone.MUTED))
 
 
@@ -202,18 +244,19 @@ def _from(row: TransferRow) -> Line:
     return line((DASH, Tone.MUTED))
 
 
-def _sources(row: TransferRow, cells: int, fresh: bool) -> list[Line]:
+def _sources(row: TransferRow, world: World, cells: int, fresh: bool) -> list[Line]:
     if row.state == "sending":
         return [line(("this node's cache", Tone.LOCAL))]
-    lines = [_peer(each, cells, fresh, arrow="↓") for each in row.sources]
+    lines = [_peer(each, world, cells, fresh, arrow="↓") for each in row.sources]
     if row.source == "origin":
         lines.insert(0, line(("the registry", Tone.ORIGIN)))
     return lines or [line(("no source yet", Tone.WARN))]
 
 
-def _peer(peer: PeerShare, cells: int, fresh: bool, *, arrow: str) -> Line:
+def _peer(peer: PeerShare, world: World, cells: int, fresh: bool, *, arrow: str) -> Line:
     told = line((f" {arrow} ", Tone.SWARM), (rate(peer.rate) if fresh else DASH, Tone.MUTED))
-    name = node_name(peer.node or peer.address, max(8, cells - width(told) - 1))
+    known = world.name_of(peer.node) if peer.node else peer.address
+    name = node_name(known, max(8, cells - width(told) - 1))
     return (*line((name, Tone.TEXT)), *told)
 
 
