@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eagle_node.base.digest import digest_hex, parse_digest
+from eagle_node.base.digest import digest_hex
 from eagle_node.base.errors import EagleError, Unavailable
 from eagle_node.cli.get_fetch import Fetcher, Manifest, blob_source
 from eagle_node.cli.get_progress import Progress
@@ -26,11 +26,9 @@ from eagle_node.preheat.platforms import (
     parse_platform,
     wanted_entries,
 )
-from eagle_node.registry.image_manifest import NamedBlob, named_blobs
+from eagle_node.registry.image_manifest import NamedBlob, named_blobs, named_config
 from eagle_node.registry.image_reference import ImageReference
 
-_LONGEST_CONFIG = 4 << 20
-"""Bytes; as registries limit manifests."""
 _AT_ONCE = 4
 """Blobs that are fetched at a time."""
 _OCI_LAYOUT = json.dumps({"imageLayoutVersion": "1.0.0"})
@@ -150,13 +148,12 @@ async def to_cache(fetcher: Fetcher, pulled: Pulled, progress: Progress) -> None
 
 async def _config(fetcher: Fetcher, image: ImageReference, manifest: Manifest) -> bytes:
     """What the manifest calls its config; empty: it has none that would be one."""
-    match json.loads(manifest.body):
-        case {"config": {"digest": str(text), "size": int(size)}} if size <= _LONGEST_CONFIG:
-            content = io.BytesIO()
-            source = blob_source(image.repository, parse_digest(text), size)
-            await fetcher.to_stream(source, content, lambda _: None)
-            return content.getvalue()
-    return b""
+    if (named := named_config(manifest.body)) is None:
+        return b""
+    content = io.BytesIO()
+    source = blob_source(image.repository, named.digest, named.size)
+    await fetcher.to_stream(source, content, lambda _: None)
+    return content.getvalue()
 
 
 def _prepare(directory: Path) -> None:

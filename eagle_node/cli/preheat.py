@@ -139,11 +139,15 @@ def _print(job: PreheatJob, arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     console: Console = Console(highlight=False, soft_wrap=True)
-    size = f"{job.blobs} blobs, {format_size(job.size_bytes)}"
-    line = f"job {job.id}: {job.image} {job.state}, on {_done(job)} nodes ({size})"
-    console.print(line, markup=False)
+    line = f"job {job.id}: {job.image} {job.state}"
+    if job.targets:
+        size = f"{job.blobs} blobs, {format_size(job.size_bytes)}"
+        line += f", on {_done(job)} nodes ({size})"
     if job.error:
-        console.print(job.error, markup=False)
+        line += f": {job.error}"
+    console.print(line, markup=False)
+    if job.state not in ENDED:
+        console.print("it goes on without you: eagle-node preheat --list shows how far it is")
     for target in job.targets:
         if target.state == "failed":
             console.print(f"  {target.address}: {target.error}", markup=False)

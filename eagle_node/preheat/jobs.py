@@ -48,6 +48,8 @@ class _Order:
 
     authorization: str | None = None
     announced: bool = False
+    strict: bool = False
+    """Whether somebody has named the platform: an image for another one is none."""
 
 
 class Preheater:
@@ -138,7 +140,10 @@ class Preheater:
             targets=(),
         )
         await self._keep(job)
-        self._spawn(job, _Order(authorization=authorization, announced=announced))
+        order = _Order(
+            authorization=authorization, announced=announced, strict=bool(request.platform)
+        )
+        self._spawn(job, order)
         return job
 
     async def cancel(self, number: int) -> PreheatJob:
@@ -180,6 +185,7 @@ class Preheater:
             platform=job.platform,
             authorization=order.authorization,
             announced=order.announced,
+            strict=order.strict,
         )
         nodes = await self._targets(job)
         job = replace(

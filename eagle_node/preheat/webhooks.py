@@ -27,7 +27,6 @@ from eagle_node.preheat.notifications import (
     parse_harbor,
     parse_kraken,
 )
-from eagle_node.preheat.platforms import parse_platform
 from eagle_node.preheat.providers import parse_dragonfly, render_dragonfly
 from eagle_node.registry.image_reference import ImageReference
 from eagle_node.registry.names import (
@@ -49,6 +48,24 @@ _BURST = 100.0
 """... and how many at once."""
 _HEALTH = ("/health", "/healthy")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="eagle-node webhooks"'}
+
+
+class Allowance:
+    """So many requests at once, and so many per second; those of strangers cost senders nothing."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left = _BURST
+        self._updated = clock()
+
+    def take(self) -> None:
+        """Count a request; `Refusal` when there have been too many."""
+        now = self._clock()
+        self._left = min(_BURST, self._left + (now - self._updated) * _RATE)
+        self._updated = now
+        if self._left < 1:
+            raise Refusal("too many requests", status=429, headers={"Retry-After": "1"})
+        self._left -= 1
 
 
 class Webhooks:
@@ -73,9 +90,7 @@ class Webhooks:
         self._names |= {authority_of(URL(each.url)): each.name for each in registries}
         self._token = token
         self._nodes = nodes
-        self._clock = clock
-        self._allowance = _BURST
-        self._updated = clock()
+        self._senders, self._strangers = Allowance(clock), Allowance(clock)
 
     def app(self) -> web.Application:
         """A fresh application with all routes."""
@@ -103,21 +118,15 @@ class Webhooks:
             return
         if hdrs.ORIGIN in request.headers:
             raise Refusal("pages may not use this listener", status=403)
-        self._take_turn()
-        if self._token is not None and not await _shows(request, self._token):
-            raise Refusal(
-                "this listener needs the token in the node's --webhook-token-file",
-                status=401,
-                headers=_CHALLENGE,
-            )
-
-    def _take_turn(self) -> None:
-        now = self._clock()
-        self._allowance = min(_BURST, self._allowance + (now - self._updated) * _RATE)
-        self._updated = now
-        if self._allowance < 1:
-            raise Refusal("too many requests", status=429, headers={"Retry-After": "1"})
-        self._allowance -= 1
+        if self._token is None or await _shows(request, self._token):
+            self._senders.take()
+            return
+        self._strangers.take()
+        raise Refusal(
+            "this listener needs the token in the node's --webhook-token-file",
+            status=401,
+            headers=_CHALLENGE,
+        )
 
     async def _healthy(self, _: web.Request) -> web.Response:
         return web.json_response({"healthy": True})
@@ -184,7 +193,7 @@ class Webhooks:
         except BadName as error:
             raise UsageError(str(error)) from error
         return await self._preheater.start(
-            PreheatRequest(image=str(image), nodes=nodes, platform=parse_platform("")),
+            PreheatRequest(image=str(image), nodes=nodes),
             authorization=authorization,
             announced=True,
         )

@@ -12,6 +12,8 @@ from eagle_node.blobs.segments import MAX_SIZE
 
 _LARGEST = 512 << 10
 """Bytes of a manifest that is read here; one of the 127 layers that docker allows has 30 KiB."""
+_LARGEST_CONFIG = 4 << 20
+"""Bytes; as registries limit manifests."""
 _MOST = 256
 """Blobs of one image that are named."""
 _FOREIGN = ("foreign", "nondistributable")
@@ -45,6 +47,18 @@ def named_blobs(body: bytes) -> Sequence[NamedBlob]:
     for blob in _described([document.get("config"), *document["layers"]]):
         found.setdefault(blob.digest, blob)
     return list(found.values())[:_MOST]
+
+
+def named_config(body: bytes) -> NamedBlob | None:
+    """The config of an image's manifest; None where there is none of a size to be read whole."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    found = next(_described([document.get("config")]), None)
+    return found if found is not None and found.size <= _LARGEST_CONFIG else None
 
 
 def _described(descriptors: Sequence[object]) -> Iterator[NamedBlob]:

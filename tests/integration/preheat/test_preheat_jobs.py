@@ -145,6 +145,10 @@ async def test_what_cannot_be_preheated_is_told(tmp_path: Path) -> None:
                     r"status 1[\s\S]*none of the 1 nodes is meant by zone=x",
                 ),
                 ((IMAGE, "--nodes", "some"), r"status 2[\s\S]*none of all, seeders"),
+                (
+                    (IMAGE, "--platform", "linux/s390x"),
+                    r"status 1[\s\S]*is made for linux/\w+ alone, not for linux/s390x",
+                ),
                 (("NO:IMAGE:AT/ALL",), r"status 2[\s\S]*is not a re"),
             ):
                 with pytest.raises(CommandFailed, match=told):

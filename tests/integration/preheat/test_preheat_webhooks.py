@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +59,25 @@ async def strangers_get_nothing(base: str, node: Node) -> None:
     status, problem = await post(f"{base}/oapi/v1/jobs", order, HEADERS)
     assert status == 400
     assert "169.254.169.254 is no configured registry" in problem["detail"]
+    body = json.dumps(order).encode()
+    for secret, answer in ((TOKEN, 400), ("another", 401)):
+        made = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        signed = {"X-Hub-Signature-256": f"sha256={made}"}
+        async with (
+            http.client() as session,
+            session.post(f"{base}/oapi/v1/jobs", data=body, headers=signed) as told,
+        ):
+            assert told.status == answer
     async with ApiClient(node.api_url) as api:
         assert (await api.preheat_jobs()).jobs == ()
+
+
+async def a_flood_of_strangers_keeps_nobody_out(base: str) -> None:
+    """They are told to come again later; who knows the token is heard all the same."""
+    url = f"{base}/oapi/v1/jobs"
+    answers = [(await post(url, {}, {}))[0] for _ in range(150)]
+    assert set(answers) <= {401, 429}
+    assert (await post(url, {}, HEADERS))[0] == 400
 
 
 async def test_a_push_warms_the_seeders_before_anybody_pulls(tmp_path: Path) -> None:
@@ -93,6 +113,7 @@ async def test_harbor_sees_an_honest_state_and_strangers_nothing(tmp_path: Path)
     ):
         await push(image, registry, REPOSITORY)
         await strangers_get_nothing(f"http://127.0.0.1:{ports[1]}", node)
+        await a_flood_of_strangers_keeps_nobody_out(f"http://127.0.0.1:{ports[1]}")
         base = f"http://127.0.0.1:{ports[1]}/oapi/v1/jobs"
 
         async def ended(tag: str) -> dict[str, Any]:
