@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from eagle_node.api.schema import (
 from eagle_node.api.source import NodeSource
 from eagle_node.base.digest import parse_digest
 from eagle_node.base.errors import UsageError
+from eagle_node.config.suggest import did_you_mean
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.metrics.negotiation import accepts_gzip, choose_format
 
@@ -161,6 +163,11 @@ async def _body(request: web.Request, schema: type[D]) -> D:
         document = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the body is no JSON: {error}") from error
+    if isinstance(document, dict):
+        known = [field.name for field in dataclasses.fields(schema)]
+        if unknown := sorted(document.keys() - set(known)):
+            hint = did_you_mean(unknown[0], known) or f"; it may have {', '.join(known)}"
+            raise UsageError(f"the body has nothing called {unknown[0][:40]!r}{hint}")
     return from_json(schema, document)
 
 

@@ -67,7 +67,10 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.parameters:
         operation["parameters"] = [_parameter(each) for each in route.parameters]
     if route.method == "POST":
-        body = _component(route.body, schemas) if route.body else {"type": "object"}
+        body: dict[str, Any] = {"type": "object"}
+        if route.body:
+            body = _component(route.body, schemas)
+            schemas[route.body.__name__]["additionalProperties"] = False
         operation["requestBody"] = {
             "required": route.body is not None,
             "content": {"application/json": {"schema": body}},

@@ -145,3 +145,16 @@ async def test_no_node_is_told_apart_from_another_server(unused_tcp_port: int) -
     async with ApiClient(f"http://127.0.0.1:{unused_tcp_port}") as client:
         with pytest.raises(Unavailable, match="no node answers at"):
             await client.ready()
+
+
+async def test_a_mistyped_member_of_a_request_is_not_ignored() -> None:
+    """``node`` for ``nodes`` would bring an image to all of them."""
+    body = {"image": "nginx", "node": "seeders"}
+    async with (
+        api() as url,
+        aiohttp.ClientSession() as http,
+        http.post(url + "/v1/preheat", json=body) as answer,
+    ):
+        problem = await answer.json(content_type=None)
+    assert answer.status == 400
+    assert problem["detail"] == "the body has nothing called 'node'; did you mean nodes?"
