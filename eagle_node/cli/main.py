@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -10,13 +12,17 @@ from eagle_node.base.errors import EagleError, NoAnswer, UsageError
 from eagle_node.cli.exits import Exit
 from eagle_node.cli.parser import parse_arguments
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What writing to standard output can end with, besides a pipe that nobody reads any more."""
 _NO_ANSWER = "; start one with eagle-node run, or name another with --api"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` (default: this process's arguments) names; its exit code."""
     try:
-        return _run_command(argv)
+        code = _run_command(argv)
+        sys.stdout.flush()
+        return code
     except EagleError as error:
         return _report(error)
     except BaseExceptionGroup as group:
@@ -28,6 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
+        return Exit.FAILURE
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        # What is left in the buffer would be written again at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"eagle-node: cannot write the output: {error.strerror}", file=sys.stderr)
         return Exit.FAILURE
 
 

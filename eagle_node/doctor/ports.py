@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import socket
@@ -16,6 +17,7 @@ from eagle_node.runtime.sockets import Address
 
 _LISTEN = "0A"
 """TCP_LISTEN, as /proc/net/tcp writes it (proc(5))."""
+_WHICH_NODE = ("--config", "--data-dir")
 _SOCKET = re.compile(r"socket:\[(\d+)\]\Z")
 
 
@@ -65,27 +67,46 @@ def check_ports(config: Config, running: Running | None) -> list[Finding]:
     if running is not None:
         return _own(wanted, running)
     findings, free = [], []
+    nodes: dict[int, list[str]] = {}
     for listener in wanted:
-        reason = _refusal(listener)
+        reason, told = _refusal(listener), f"{listener.address.port} ({listener.name})"
+        pid = None if reason is None else _process_at(listener.address.port)
         if reason is None:
-            free.append(f"{listener.address.port} ({listener.name})")
+            free.append(told)
+        elif pid is not None and other_node(pid) is not None:
+            nodes.setdefault(pid, []).append(told)
         else:
-            findings.append(_taken(listener, reason))
+            findings.append(_taken(listener, reason, pid))
+    findings += [_taken_by_node(pid, ports) for pid, ports in nodes.items()]
     if free:
         findings.insert(0, ok("ports", f"free: {', '.join(free)}"))
     return findings
 
 
-def holder(port: int) -> str:
-    """Who listens on a TCP port, for people; empty when that cannot be seen."""
+def other_node(pid: int) -> Sequence[str] | None:
+    """The flags that say which node a process runs; None: it is no node, or not ours to look at."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return None
+    named = any(re.search(r"eagle[-_]node", word) for word in words[:4])
+    if not named or "run" not in words:
+        return None
+    pairs = [" ".join(pair) for pair in itertools.pairwise(words) if pair[0] in _WHICH_NODE]
+    joined = [word for word in words if word.startswith(tuple(f"{each}=" for each in _WHICH_NODE))]
+    return [*pairs, *joined]
+
+
+def _process_at(port: int) -> int | None:
+    """Who listens on a TCP port; None when that cannot be seen."""
     inodes = set(_listening_inodes(port))
     for process in Path("/proc").glob("[0-9]*") if inodes else ():
         try:
             if not inodes.isdisjoint(_sockets(process)):
-                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+                return int(process.name)
         except OSError:  # it has ended, or is not ours to look at
             continue
-    return ""
+    return None
 
 
 def _sockets(process: Path) -> Iterator[str]:
@@ -117,11 +138,24 @@ def _own(wanted: Sequence[Listener], running: Running) -> list[Finding]:
     return findings
 
 
-def _taken(listener: Listener, reason: str) -> Finding:
-    who = holder(listener.address.port)
-    by = f", which {who} uses" if who else ""
+def _taken(listener: Listener, reason: str, pid: int | None) -> Finding:
+    by = "" if pid is None else f", which {_name_of(pid)} (process {pid}) uses"
     text = f"cannot listen on {listener.address} ({listener.name}){by}: {reason}"
     return error("ports", text, f"stop what uses it, or choose another with {listener.flag}")
+
+
+def _taken_by_node(pid: int, ports: Sequence[str]) -> Finding:
+    flags = " ".join(other_node(pid) or ("--data-dir", "DIR"))
+    text = f"another node (process {pid}) has {', '.join(ports)}"
+    remedy = f"to look at that one: eagle-node doctor {flags}; a second one needs ports of its own"
+    return error("ports", text, remedy)
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "a program"
 
 
 def _refusal(listener: Listener) -> str | None:

@@ -186,5 +186,5 @@ def _printable(text: str) -> str:
 
 
 def _block(heading: str, keys: Sequence[tuple[str, str]]) -> list[Line]:
-    rows = [line((f"{key:>10}  ", Tone.ACCENT), text) for key, text in keys]
+    rows = [line((f"{key:>11}  ", Tone.ACCENT), text) for key, text in keys]
     return [line((heading, Tone.STRONG)), *rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -14,6 +15,8 @@ import pytest
 from tests.support.node import eagle_node
 from tests.support.process import CommandFailed, run, running
 from tests.support.waiting import until
+from tests.tui.fleet import Fleet
+from tests.tui.stage import Server
 
 COMMAND = [sys.executable, "-m", "eagle_node"]
 
@@ -106,3 +109,20 @@ def node_pids(directory: Path) -> list[int]:
     """Processes that hold a data directory of a demo under ``directory``."""
     texts = [path.read_text() for path in directory.glob("*/node-*/data/lock")]
     return [int(text) for text in texts if text]
+
+
+@pytest.mark.parametrize("arguments", [("version",), ("man",), ("status", "--json")])
+async def test_a_full_disk_behind_standard_output_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Output that cannot be written is a failure, and no traceback."""
+    server = Server(Fleet())
+    await server.start()
+    try:
+        command = shlex.join([sys.executable, "-m", "eagle_node", *arguments])
+        with pytest.raises(CommandFailed, match="status 1") as caught:
+            await run(["env", f"EAGLE_NODE_API={server.url}", "sh", "-c", f"{command} > /dev/full"])
+    finally:
+        await server.stop()
+    assert "eagle-node: cannot write the output: No space left on device" in str(caught.value)
+    assert "Traceback" not in str(caught.value)

@@ -138,6 +138,13 @@ async def test_a_healthy_node_is_status_0(tmp_path: Path) -> None:
             shown = (await run([*argv, *ports])).stdout
             document: dict[str, Any] = json.loads((await run([*argv, *ports, "--json"])).stdout)
             pid = node.process.pid
+            beside = ["--data-dir", str(tmp_path / "other"), *flags]
+            beside += ["--api-listen", node.api_url.removeprefix("http://")]
+            with pytest.raises(CommandFailed, match="status 1") as caught:
+                await run([*COMMAND, *beside])
+    told = " ".join(str(caught.value).split())
+    assert f"another node (process {pid}) has" in told
+    assert f"eagle-node doctor --data-dir {tmp_path / 'node' / 'data'};" in told
     assert f"the node (process {pid}) listens on" in shown
     assert "is ready; roles: peer, proxy, seeder, tracker" in shown
     assert f"{registry.url} answers" in shown
