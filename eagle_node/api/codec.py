@@ -26,6 +26,11 @@ def to_json(document: Any) -> dict[str, Any]:
     return fields
 
 
+def field_names(schema: Any) -> list[str]:
+    """Keys of the JSON object of a schema dataclass."""
+    return [field.name for field in dataclasses.fields(schema)]
+
+
 def from_json(schema: type[D], document: object) -> D:
     """The dataclass that ``document`` (decoded JSON) describes; `BadDocument` otherwise."""
     parsed: D = _object(schema, document, schema.__name__)

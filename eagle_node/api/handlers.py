@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import json
 from typing import Any, TypeVar
 
 from aiohttp import hdrs, web
 
-from eagle_node.api.codec import from_json, to_json
+from eagle_node.api.codec import field_names, from_json, to_json
 from eagle_node.api.event_log import EventLog
 from eagle_node.api.event_stream import stream_events
 from eagle_node.api.guard import guard
@@ -164,7 +163,7 @@ async def _body(request: web.Request, schema: type[D]) -> D:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the body is no JSON: {error}") from error
     if isinstance(document, dict):
-        known = [field.name for field in dataclasses.fields(schema)]
+        known = field_names(schema)
         if unknown := sorted(document.keys() - set(known)):
             hint = did_you_mean(unknown[0], known) or f"; it may have {', '.join(known)}"
             raise UsageError(f"the body has nothing called {unknown[0][:40]!r}{hint}")
