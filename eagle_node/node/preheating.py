@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from eagle_node.api.event_log import EventLog
 from eagle_node.api.schema import Event, PreheatJob
 from eagle_node.base.errors import Unavailable
 from eagle_node.node.parts import Parts
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.service import Peer
-from eagle_node.preheat.jobs import Preheater
+from eagle_node.preheat.jobs import ENDED, Preheater
 from eagle_node.preheat.store import JobStore
 from eagle_node.preheat.worker import Worker
 from eagle_node.registry.names import BlobRef
@@ -40,7 +41,7 @@ async def start_preheating(
             node=lambda: parts.info,
             default_registry=parts.config.proxy.default_registry,
             sealed=parts.identity is not None,
-            changed=partial(_tell, parts),
+            changed=_Teller(parts.events).tell,
         )
     )
 
@@ -60,9 +61,26 @@ async def _fetch(parts: Parts, peer: Peer, blob: BlobRef, authorization: str | N
         raise Unavailable(f"{blob} was evicted as soon as it was here: the cache is too small")
 
 
-def _tell(parts: Parts, job: PreheatJob) -> None:
-    done = sum(target.state == "succeeded" for target in job.targets)
-    text = f"preheat of {job.image}: {job.state}, {done} of {len(job.targets)} nodes have it"
-    parts.events.publish(
-        Event(id="", time="", kind="preheat-changed", subject=str(job.id), text=text, job=job)
-    )
+class _Teller:
+    """Publishes jobs: kept for later when a node more has everything or the state is another one.
+
+    Between these there are as many changes as seconds.
+    """
+
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+        self._told: dict[int, tuple[str, int]] = {}
+
+    def tell(self, job: PreheatJob) -> None:
+        """Tell everybody how far a job is."""
+        done = sum(target.state == "succeeded" for target in job.targets)
+        before, now = self._told.get(job.id), (job.state, done)
+        self._told[job.id] = now
+        of_them = f", {done} of {len(job.targets)} nodes have it" if job.targets else ""
+        text = f"preheat job {job.id} {job.state}{of_them}: {job.image}"
+        self._events.publish(
+            Event(id="", time="", kind="preheat-changed", subject=str(job.id), text=text, job=job),
+            keep=now != before,
+        )
+        if job.state in ENDED:
+            del self._told[job.id]

@@ -31,7 +31,8 @@ EVENT_KINDS = (
 )
 """Kinds of events; newer nodes may have further ones. ``gap``: some were missed, so that what is
 known of the node should be asked for again; ``transfer-progress`` comes at most once a second for
-each transfer and is not kept for those who come later."""
+each transfer and is not kept for those who come later, nor is a ``preheat-changed`` that tells of
+nothing but further bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
