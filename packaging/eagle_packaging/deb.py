@@ -100,10 +100,19 @@ def _files(place: Place, program: Path) -> dict[str, bytes]:
     for name in ("README.md", "GUIDE.md", "THREAT_MODEL.md"):
         if (place.root / name).exists():
             files[f"{doc}/{name}"] = (place.root / name).read_bytes()
-    for name, path in tree(place.root / "examples", f"{doc}/examples/"):
-        if "__pycache__" not in name:
-            files[name] = path.read_bytes()
-    return files
+    return files | examples(place.root / "examples", f"{doc}/examples/")
+
+
+def examples(directory: Path, prefix: str) -> dict[str, bytes]:
+    """The examples, without what trying them has left there: caches, and builds of the plug-in."""
+    return {
+        name: path.read_bytes()
+        for name, path in tree(directory, prefix)
+        if not any(
+            part in ("__pycache__", "build") or part.endswith(".egg-info")
+            for part in path.relative_to(directory).parts
+        )
+    }
 
 
 def _changelog(place: Place) -> bytes:
