@@ -22,6 +22,17 @@ from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.sockets import bound_address, stop_accepting
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
+from eagle_node.swarm.peer_wire import (
+    HANDSHAKE_LENGTH,
+    PROTOCOL,
+    BadPeer,
+    Block,
+    Kind,
+    handshake,
+    message,
+    parse_handshake,
+    piece_header,
+)
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +127,7 @@ class Listener:
             await self._talk(reader, writer)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             log.debug("a peer has gone: %s", error)
-        except wire.BadPeer as error:
+        except BadPeer as error:
             log.debug("a peer was sent away: %s", error)
         except Changed as error:
             log.debug("%s", error)
@@ -129,23 +140,23 @@ class Listener:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(_HANDSHAKE_S):
             hello = await self._hello(reader, writer)
-        info_hash, fast = wire.parse_handshake(hello)
+        info_hash, fast = parse_handshake(hello)
         found = self._offers.find(info_hash)
         if found is None:
-            raise wire.BadPeer("it wants what is not offered")
+            raise BadPeer("it wants what is not offered")
         lent, segment = found
         self._connections[writer] = lent.digest
         with await finish_in_thread(lent.open) as file:
             writer.transport.set_write_buffer_limits(high=_BUFFER)
-            writer.write(wire.handshake(info_hash, self._peer_id))
+            writer.write(handshake(info_hash, self._peer_id, fast=True))
             writer.write(wire.have_all(segment, fast=fast))
             await _Upload(self, reader, writer, lent, segment, file).run()
 
     async def _hello(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """A peer's handshake, in plain text or behind an obfuscated opening."""
-        first = await reader.readexactly(len(wire.PROTOCOL))
-        if first == wire.PROTOCOL:
-            return first + await reader.readexactly(wire.HANDSHAKE_LENGTH - len(first))
+        first = await reader.readexactly(len(PROTOCOL))
+        if first == PROTOCOL:
+            return first + await reader.readexactly(HANDSHAKE_LENGTH - len(first))
         key = first + await reader.readexactly(obfuscation.KEY_LENGTH - len(first))
         return await obfuscation.answer(reader, writer, key, self._offers.undisguised)
 
@@ -178,7 +189,7 @@ class _Upload:
         self._lent = lent
         self._segment = segment
         self._file = file
-        self._wanted: dict[wire.Block, None] = {}
+        self._wanted: dict[Block, None] = {}
         self._interested = asyncio.Event()
         self._asked = asyncio.Event()
 
@@ -203,11 +214,11 @@ class _Upload:
                 data = await self._reader.read(64 << 10)
             if not data:
                 return
-            for message in incoming.feed(data):
-                self._heard(message)
+            for heard in incoming.feed(data):
+                self._heard(heard)
 
-    def _heard(self, message: wire.Message) -> None:
-        match message:
+    def _heard(self, heard: wire.Message) -> None:
+        match heard:
             case wire.Interested(yes=True):
                 self._interested.set()
             case wire.Interested():
@@ -217,29 +228,29 @@ class _Upload:
             case wire.Requested(block=block):
                 wire.check_block(block, self._segment)
                 if len(self._wanted) >= _MOST_REQUESTS:
-                    raise wire.BadPeer(f"more than {_MOST_REQUESTS} requests at a time")
+                    raise BadPeer(f"more than {_MOST_REQUESTS} requests at a time")
                 self._wanted[block] = None
                 self._asked.set()
             case wire.Cancelled(block=block):
                 self._wanted.pop(block, None)
             case wire.HashesRequested(question=question):
-                self._writer.write(wire.reject_hashes(question))
+                self._writer.write(message(Kind.HASH_REJECT, question))
 
     async def _send(self) -> None:
         while True:
             await self._interested.wait()
             async with self._seed.slots:
-                self._writer.write(wire.unchoke())
+                self._writer.write(message(Kind.UNCHOKE))
                 while self._interested.is_set():
                     await self._asked.wait()
                     self._asked.clear()
                     while self._wanted:
                         await self._send_blocks(self._next_blocks())
 
-    def _next_blocks(self) -> list[wire.Block]:
+    def _next_blocks(self) -> list[Block]:
         """The next block, and those that follow it in the file and in the peer's wishes."""
         length = self._segment.piece_length
-        blocks: list[wire.Block] = []
+        blocks: list[Block] = []
         stop, total = -1, 0
         for block in self._wanted:
             if blocks and (block.offset(length) != stop or total + block.length > _BATCH):
@@ -251,7 +262,7 @@ class _Upload:
             del self._wanted[block]
         return blocks
 
-    async def _send_blocks(self, blocks: list[wire.Block]) -> None:
+    async def _send_blocks(self, blocks: list[Block]) -> None:
         start = blocks[0].offset(self._segment.piece_length)
         total = sum(block.length for block in blocks)
         await self._seed.take(total)
@@ -259,7 +270,7 @@ class _Upload:
         parts: list[bytes | memoryview] = []
         at = 0
         for block in blocks:
-            parts += [wire.piece_header(block), data[at : at + block.length]]
+            parts += [piece_header(block), data[at : at + block.length]]
             at += block.length
         self._writer.writelines(parts)
         with suppress(ConnectionResetError):

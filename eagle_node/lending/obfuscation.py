@@ -13,7 +13,7 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 
 from eagle_node.base.ids import InfoHash
-from eagle_node.lending.wire import HANDSHAKE_LENGTH, BadPeer
+from eagle_node.swarm.peer_wire import HANDSHAKE_LENGTH, BadPeer
 
 _PRIME = int(
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"

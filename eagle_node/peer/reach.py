@@ -6,11 +6,12 @@ import asyncio
 import socket
 import sys
 
+from eagle_node.swarm.peer_wire import HANDSHAKE_LENGTH, PROTOCOL
 from eagle_node.tracker.schema import PeerAddress
 
 _TIMEOUT_S = 1.5
-_HANDSHAKE = b"\x13BitTorrent protocol" + bytes(8 + 20 + 20)
-"""For a torrent that does not exist (BEP 3)."""
+_HANDSHAKE = PROTOCOL + bytes(HANDSHAKE_LENGTH - len(PROTOCOL))
+"""For a torrent that does not exist."""
 _RTT = slice(68, 72)
 """Of ``struct tcp_info`` (linux/tcp.h): ``tcpi_rtt``, microseconds."""
 

@@ -8,7 +8,8 @@
 ``transfer``  one blob on its way, shared by all who want it
 ``transfers`` all of them, from their start to the cache
 ``seeding``   what is offered to peers
-``blocks``    single blocks of segments from other nodes, ``peer_wire`` the messages for it (no IO)
+``peer_wire`` messages between peers, for what libtorrent does not do (no IO)
+``blocks``    single blocks of segments from other nodes
 ``parts``     keeps parts of segments coming
 ``lender``    what offers whole blobs out of files of others, at a port of its own
 ``window``    how much may be under way on each connection

@@ -22,17 +22,16 @@ from eagle_node.blobs.demand import BLOCK
 from eagle_node.blobs.segments import Segment
 from eagle_node.runtime.sockets import Address, in_words
 from eagle_node.swarm.peer_wire import (
-    HANDSHAKE,
-    INTERESTED,
+    HANDSHAKE_LENGTH,
     LONGEST,
     BadPeer,
     Block,
     Kind,
     Pieces,
-    check_handshake,
     handshake,
-    parse_block,
-    request,
+    message,
+    parse_handshake,
+    parse_piece,
 )
 
 CONNECT_S = 2.0
@@ -42,10 +41,6 @@ _IN_FLIGHT = 32
 _IDLE_S = 15.0
 """How long a connection waits for the next range; libtorrent's own patience is 30 s."""
 _BUFFER = 1 << 20
-
-
-_Wanted = tuple[int, int, int]
-"""Piece, offset in it, and length of a block."""
 
 
 class Link:
@@ -61,8 +56,10 @@ class Link:
     async def open(self, info_hash: InfoHash) -> None:
         """Shake hands, and wait to be let in; raises `BadPeer` or what reading raises."""
         self._writer.write(handshake(info_hash, b"-EN0100-" + secrets.token_bytes(12)))
-        self._writer.write(INTERESTED)
-        check_handshake(await self._reader.readexactly(HANDSHAKE), info_hash)
+        self._writer.write(message(Kind.INTERESTED))
+        theirs, _ = parse_handshake(await self._reader.readexactly(HANDSHAKE_LENGTH))
+        if theirs != info_hash:
+            raise BadPeer("no handshake for this torrent")
         while not self.let_in:
             await self._message()
 
@@ -71,18 +68,17 @@ class Link:
     ) -> AsyncGenerator[bytes, None]:
         """The blocks that hold ``run``, bytes of ``segment`` from its start, in their order."""
         begins = deque(range(run.start // BLOCK * BLOCK, run.stop, BLOCK))
-        asked: deque[_Wanted] = deque()
-        came: dict[_Wanted, bytes] = {}
+        asked: deque[Block] = deque()
+        came: dict[Block, bytes] = {}
         while begins or asked:
             while begins and len(asked) < _IN_FLIGHT:
                 asked.append(self._ask(segment, begins.popleft()))
             while asked[0] not in came:
                 async with asyncio.timeout(silence_s):
-                    block = await self._block()
-                wanted = (block.piece, block.begin, len(block.data))
-                if wanted not in asked:
+                    block, data = await self._piece()
+                if block not in asked:
                     raise BadPeer("it sends a block that was not asked for")
-                came[wanted] = block.data
+                came[block] = data
             yield came.pop(asked.popleft())
 
     def close(self) -> None:
@@ -94,21 +90,21 @@ class Link:
         """Whether the other end has not hung up, as far as is known."""
         return self.let_in and not self._reader.at_eof() and not self._writer.is_closing()
 
-    def _ask(self, segment: Segment, begin: int) -> _Wanted:
+    def _ask(self, segment: Segment, begin: int) -> Block:
         piece, offset = divmod(begin, segment.piece_length)
         if piece not in self._pieces:
             raise BadPeer(f"it has no piece {piece}")
-        length = min(BLOCK, segment.length - begin)
-        self._writer.write(request(piece, offset, length))
-        return piece, offset, length
+        block = Block(piece, offset, min(BLOCK, segment.length - begin))
+        self._writer.write(message(Kind.REQUEST, block.pack()))
+        return block
 
-    async def _block(self) -> Block:
+    async def _piece(self) -> tuple[Block, bytes]:
         while True:
             body = await self._message()
             if not self.let_in:
                 raise BadPeer("it lets us in no longer")
             if body[:1] == bytes([Kind.PIECE]):
-                return parse_block(body)
+                return parse_piece(body)
 
     async def _message(self) -> bytes:
         length = int.from_bytes(await self._reader.readexactly(4), "big")
@@ -116,9 +112,9 @@ class Link:
             raise BadPeer(f"a message of {length} bytes")
         body = await self._reader.readexactly(length)
         match body[:1]:
-            case b"\x00" | b"\x01":
-                self.let_in = body[0] == Kind.UNCHOKE
-            case b"\x04" | b"\x05":
+            case [Kind.CHOKE | Kind.UNCHOKE as kind]:
+                self.let_in = kind == Kind.UNCHOKE
+            case [Kind.HAVE | Kind.BITFIELD]:
                 self._pieces.learn(body)
         return body
 

@@ -1,4 +1,4 @@
-"""The messages of BitTorrent's peer protocol that a reader of blocks needs (BEP 3; no IO)."""
+"""BitTorrent's peer protocol, as who takes blocks and who gives them speaks it (BEP 3; no IO)."""
 
 from __future__ import annotations
 
@@ -6,69 +6,97 @@ import enum
 import struct
 from dataclasses import dataclass
 
+from eagle_node.base.errors import EagleError
 from eagle_node.base.ids import InfoHash
 
-HANDSHAKE = 68
-"""Bytes of a handshake."""
+PROTOCOL = b"\x13BitTorrent protocol"
+"""What a handshake begins with."""
+HANDSHAKE_LENGTH = 68
+"""Bytes."""
 LONGEST = 1 << 20
 """Bytes of a message: a bitfield of a large torrent is far below."""
-_PROTOCOL = b"\x13BitTorrent protocol"
-_V2 = bytes([0, 0, 0, 0, 0, 0, 0, 0x10])
-"""Reserved bits of one that speaks v2 (BEP 52), and no extension."""
+_FAST, _V2 = 0x04, 0x10
+"""Bits of the last reserved byte: BEP 6 and BEP 52."""
+_BLOCK = struct.Struct(">III")
 _PIECE_HEAD = struct.Struct(">II")
-_REQUEST = struct.Struct(">IBIII")
 
 
 class Kind(enum.IntEnum):
-    """Messages that matter here; others are passed over."""
+    """Messages that matter here (BEP 3, from 14 on BEP 6, from 21 on BEP 52)."""
 
     CHOKE = 0
     UNCHOKE = 1
     INTERESTED = 2
+    NOT_INTERESTED = 3
     HAVE = 4
     BITFIELD = 5
     REQUEST = 6
     PIECE = 7
+    CANCEL = 8
+    HAVE_ALL = 14
+    HASH_REQUEST = 21
+    HASH_REJECT = 23
 
 
-INTERESTED = struct.pack(">IB", 1, Kind.INTERESTED)
+class BadPeer(EagleError):
+    """A peer does not speak BitTorrent, or wants what is not there."""
 
 
-class BadPeer(ValueError):
-    """A peer sent something that is no part of the protocol."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Block:
-    """Bytes of a piece."""
+    """Bytes ``[begin, begin + length)`` of a piece, as a request names them."""
 
     piece: int
     begin: int
-    data: bytes
+    length: int
+
+    def offset(self, piece_length: int) -> int:
+        """Where it begins in its segment."""
+        return self.piece * piece_length + self.begin
+
+    def pack(self) -> bytes:
+        """As requests, cancellations and refusals carry it."""
+        return _BLOCK.pack(self.piece, self.begin, self.length)
 
 
-def handshake(info_hash: InfoHash, peer_id: bytes) -> bytes:
-    """What both ends send first."""
-    return _PROTOCOL + _V2 + info_hash + peer_id
+def handshake(info_hash: InfoHash, peer_id: bytes, *, fast: bool = False) -> bytes:
+    """What both ends send first; ``fast``: this one speaks BEP 6."""
+    reserved = bytes(7) + bytes([_V2 | _FAST if fast else _V2])
+    return PROTOCOL + reserved + info_hash + peer_id
 
 
-def check_handshake(data: bytes, info_hash: InfoHash) -> None:
-    """`BadPeer` unless the other end speaks BitTorrent about the same torrent."""
-    if not data.startswith(_PROTOCOL) or data[28:48] != info_hash:
-        raise BadPeer("no handshake for this torrent")
+def parse_handshake(data: bytes) -> tuple[InfoHash, bool]:
+    """The torrent that a peer means, and whether it speaks BEP 6; `BadPeer`."""
+    if len(data) != HANDSHAKE_LENGTH or not data.startswith(PROTOCOL):
+        raise BadPeer("no handshake of BitTorrent in plain text")
+    return InfoHash(data[28:48]), bool(data[27] & _FAST)
 
 
-def request(piece: int, begin: int, length: int) -> bytes:
-    """Ask for a block."""
-    return _REQUEST.pack(13, Kind.REQUEST, piece, begin, length)
+def message(kind: Kind, payload: bytes = b"") -> bytes:
+    """Any message but a keep-alive."""
+    return struct.pack(">IB", 1 + len(payload), kind) + payload
 
 
 def parse_block(body: bytes) -> Block:
-    """The block in the body of a `Kind.PIECE` message, its type included."""
+    """The block that a `Kind.REQUEST` or `Kind.CANCEL` names; ``body`` has its type included."""
+    if len(body) != 1 + _BLOCK.size:
+        raise BadPeer(f"a request of {len(body)} bytes")
+    return Block(*_BLOCK.unpack_from(body, 1))
+
+
+def piece_header(block: Block) -> bytes:
+    """What precedes the bytes of a block in a `Kind.PIECE` message."""
+    length = 1 + _PIECE_HEAD.size + block.length
+    return struct.pack(">IB", length, Kind.PIECE) + _PIECE_HEAD.pack(block.piece, block.begin)
+
+
+def parse_piece(body: bytes) -> tuple[Block, bytes]:
+    """The block of a `Kind.PIECE` message, and its bytes; ``body`` has its type included."""
     if len(body) < 1 + _PIECE_HEAD.size:
         raise BadPeer(f"a block's message of {len(body)} bytes")
     piece, begin = _PIECE_HEAD.unpack_from(body, 1)
-    return Block(piece=piece, begin=begin, data=body[1 + _PIECE_HEAD.size :])
+    data = body[1 + _PIECE_HEAD.size :]
+    return Block(piece, begin, len(data)), data
 
 
 class Pieces:

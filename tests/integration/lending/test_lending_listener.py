@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from eagle_node.base.ids import InfoHash
-from eagle_node.lending import wire
 from eagle_node.metrics.instruments import total
+from eagle_node.swarm.peer_wire import HANDSHAKE_LENGTH, Block, Kind, handshake, message
 from eagle_node.swarm.session import Swarm
 from eagle_node.trust.certificates import node_identity
 from eagle_node.trust.key import new_key
@@ -62,7 +62,7 @@ async def _connect(
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A peer that has said which torrent it wants."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
-    writer.write(wire.handshake(info_hash, b"-TT0001-............"))
+    writer.write(handshake(info_hash, b"-TT0001-............", fast=True))
     return reader, writer
 
 
@@ -77,9 +77,10 @@ async def test_strangers_get_nothing(tmp_path: Path) -> None:
             await reader.readexactly(1)
         writer.close()
         reader, writer = await _connect(seeding.listener.port, torrents[0].info_hash)
-        await reader.readexactly(wire.HANDSHAKE_LENGTH)
+        await reader.readexactly(HANDSHAKE_LENGTH)
         beyond = torrents[0].segment.length // torrents[0].segment.piece_length
-        writer.write(b"\0\0\0\1\2" + b"\0\0\0\x0d\6" + beyond.to_bytes(4, "big") + bytes(8))
+        request = message(Kind.REQUEST, Block(beyond, 0, 0).pack())
+        writer.write(message(Kind.INTERESTED) + request)
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             await reader.readexactly(1000)
         writer.close()
@@ -92,7 +93,7 @@ async def test_peers_are_cut_off_when_a_blob_is_withdrawn(tmp_path: Path) -> Non
     async with seed() as seeding:
         seeding.offers.add(lent, torrents)
         reader, writer = await _connect(seeding.listener.port, torrents[0].info_hash)
-        await reader.readexactly(wire.HANDSHAKE_LENGTH)
+        await reader.readexactly(HANDSHAKE_LENGTH)
         assert seeding.listener.is_busy(lent.digest)
         seeding.offers.withdraw(lent.digest)
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
@@ -107,12 +108,12 @@ async def test_no_byte_of_a_changed_file_is_sent(tmp_path: Path) -> None:
     async with seed() as seeding:
         seeding.offers.add(lent, torrents)
         reader, writer = await _connect(seeding.listener.port, torrents[0].info_hash)
-        answer = await reader.readexactly(wire.HANDSHAKE_LENGTH + 5)
+        answer = await reader.readexactly(HANDSHAKE_LENGTH + 5)
         assert answer[-1] == 14
         lent.path.write_bytes(bytes(len(DATA)))
-        request = wire.Block(0, 0, 16384)
-        writer.write(b"\0\0\0\1\2" + b"\0\0\0\x0d\6" + bytes(8) + request.length.to_bytes(4, "big"))
-        assert await reader.readexactly(5) == wire.unchoke()
+        request = message(Kind.REQUEST, Block(0, 0, 16384).pack())
+        writer.write(message(Kind.INTERESTED) + request)
+        assert await reader.readexactly(5) == message(Kind.UNCHOKE)
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             await reader.readexactly(1)
         assert seeding.altered == [lent.digest]
