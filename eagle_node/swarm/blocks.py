@@ -111,11 +111,11 @@ class Link:
         if length > LONGEST:
             raise BadPeer(f"a message of {length} bytes")
         body = await self._reader.readexactly(length)
-        match body[:1]:
-            case [Kind.CHOKE | Kind.UNCHOKE as kind]:
-                self.let_in = kind == Kind.UNCHOKE
-            case [Kind.HAVE | Kind.BITFIELD]:
-                self._pieces.learn(body)
+        kind = body[0] if body else None
+        if kind in (Kind.CHOKE, Kind.UNCHOKE):
+            self.let_in = kind == Kind.UNCHOKE
+        elif kind in (Kind.HAVE, Kind.BITFIELD):
+            self._pieces.learn(body)
         return body
 
 
