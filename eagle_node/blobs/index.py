@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.files import boot_id
-from eagle_node.store.database import Database
+from eagle_node.store.tables import TableStore
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
@@ -54,22 +54,14 @@ def _add_pins(tables: Tables) -> None:
     tables.conn.execute("CREATE TABLE pinned (digest TEXT PRIMARY KEY) WITHOUT ROWID")
 
 
-MIGRATIONS = (_create, _add_pins)
+class Index(TableStore):
+    """The tables of one cache."""
 
-
-class Index:
-    """The tables; every method is one transaction."""
+    MIGRATIONS = (_create, _add_pins)
 
     def __init__(self, path: Path | None) -> None:
-        self._database = Database(path, MIGRATIONS)
+        super().__init__(path)
         self._boot = boot_id()
-
-    async def __aenter__(self) -> Self:
-        await self._database.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._database.__aexit__(*error)
 
     async def committed(self) -> list[CommittedRow]:
         """All whole blobs."""
@@ -163,13 +155,3 @@ class Index:
                 for table in ("committed", "arriving", "segment", "pinned")
             )
         )
-
-    async def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return await self._database.read(lambda tables: list(tables.conn.execute(query, values)))
-
-    async def _execute(self, *statements: tuple[str, Sequence[tuple[object, ...]]]) -> None:
-        def work(tables: Tables) -> None:
-            for statement, rows in statements:
-                tables.conn.executemany(statement, rows)
-
-        await self._database.write(work)

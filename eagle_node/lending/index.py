@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from eagle_node.base.digest import Digest
 from eagle_node.blobs.files import boot_id
 from eagle_node.blobs.lent import FileIdentity
-from eagle_node.store.database import Database
+from eagle_node.store.tables import TableStore
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
@@ -23,23 +23,23 @@ def _create(tables: Tables) -> None:
     )
 
 
-MIGRATIONS = (_create,)
-
-
-class Index:
+class Index(TableStore):
     """The table. What an earlier boot has verified is forgotten: a crash may have torn it since."""
 
+    MIGRATIONS = (_create,)
+
     def __init__(self, path: Path | None) -> None:
-        self._database = Database(path, MIGRATIONS)
+        super().__init__(path)
         self._boot = boot_id()
 
     async def __aenter__(self) -> Self:
-        await self._database.__aenter__()
-        await self._write("DELETE FROM verified WHERE boot <> ?", self._boot)
+        await super().__aenter__()
+        try:
+            await self._execute(("DELETE FROM verified WHERE boot <> ?", [(self._boot,)]))
+        except BaseException:
+            await super().__aexit__()
+            raise
         return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._database.__aexit__(*error)
 
     async def identities(self) -> dict[Digest, FileIdentity]:
         """Every file that was verified."""
@@ -55,13 +55,12 @@ class Index:
 
     async def layers(self, digest: Digest) -> bytes | None:
         """The piece hashes of a blob that was verified; None when it is not known."""
-        rows = await self._rows("SELECT layers FROM verified WHERE digest = ?", digest)
-        return bytes(rows[0][0]) if rows else None
+        row = await self._row("SELECT layers FROM verified WHERE digest = ?", digest)
+        return None if row is None else bytes(row[0])
 
     async def verified(self, digest: Digest, identity: FileIdentity, layers: bytes) -> None:
         """A file has the digest of its name."""
-        await self._write(
-            "INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        row = (
             digest,
             identity.device,
             identity.inode,
@@ -71,22 +70,11 @@ class Index:
             layers,
             self._boot,
         )
+        await self._execute(
+            ("INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [row])
+        )
 
     async def forget(self, digests: Collection[Digest]) -> None:
         """Files are gone, or are others."""
-
-        def work(tables: Tables) -> None:
-            rows = [(digest,) for digest in digests]
-            tables.conn.executemany("DELETE FROM verified WHERE digest = ?", rows)
-
-        await self._database.write(work)
-
-    async def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return await self._database.read(lambda tables: list(tables.conn.execute(query, values)))
-
-    async def _write(self, statement: str, *values: object) -> None:
-        def work(tables: Tables) -> None:
-            # fetchall runs the statement to its end; a cursor left open would block the commit.
-            tables.conn.execute(statement, values).fetchall()
-
-        await self._database.write(work)
+        rows = [(digest,) for digest in digests]
+        await self._execute(("DELETE FROM verified WHERE digest = ?", rows))

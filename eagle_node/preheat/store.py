@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from eagle_node.api.codec import from_json, to_json
 from eagle_node.api.schema import PreheatJob
-from eagle_node.store.database import Database
+from eagle_node.store.tables import TableStore
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
@@ -23,27 +22,15 @@ def _create(tables: Tables) -> None:
     )
 
 
-class JobStore:
-    """An async context manager over the table; ``path`` None: in memory."""
+class JobStore(TableStore):
+    """The table of jobs."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._database = Database(path, (_create,))
-
-    async def __aenter__(self) -> Self:
-        await self._database.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._database.__aexit__(*error)
+    MIGRATIONS = (_create,)
 
     async def load(self) -> list[PreheatJob]:
         """All jobs, oldest first."""
-
-        def work(tables: Tables) -> list[str]:
-            rows = tables.conn.execute("SELECT document FROM job ORDER BY id").fetchall()
-            return [document for (document,) in rows]
-
-        return [from_json(PreheatJob, json.loads(text)) for text in await self._database.read(work)]
+        rows = await self._rows("SELECT document FROM job ORDER BY id")
+        return [from_json(PreheatJob, json.loads(document)) for (document,) in rows]
 
     async def next_number(self) -> int:
         """A number that no job has had."""
@@ -58,10 +45,7 @@ class JobStore:
 
     async def save(self, job: PreheatJob) -> None:
         """Keep a job as it is, and forget the oldest beyond the limit."""
-        document = json.dumps(to_json(job))
-
-        def work(tables: Tables) -> None:
-            tables.conn.execute("INSERT OR REPLACE INTO job VALUES (?, ?)", (job.id, document))
-            tables.conn.execute("DELETE FROM job WHERE id <= ?", (job.id - KEPT,))
-
-        await self._database.write(work)
+        await self._execute(
+            ("INSERT OR REPLACE INTO job VALUES (?, ?)", [(job.id, json.dumps(to_json(job)))]),
+            ("DELETE FROM job WHERE id <= ?", [(job.id - KEPT,)]),
+        )

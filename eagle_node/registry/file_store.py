@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from eagle_node.base.digest import Digest
 from eagle_node.registry.file_ref import FileFound, FileState
-from eagle_node.store.database import Database
+from eagle_node.store.tables import TableStore
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
@@ -38,18 +37,10 @@ def _create(tables: Tables) -> None:
     )
 
 
-class FileStore:
-    """An async context manager over the tables; `Unavailable` while the file cannot be used."""
+class FileStore(TableStore):
+    """What was seen, and what is trusted; `Unavailable` while the file cannot be used."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._database = Database(path, (_create,))
-
-    async def __aenter__(self) -> Self:
-        await self._database.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._database.__aexit__(*error)
+    MIGRATIONS = (_create,)
 
     async def seen(self, name: str, state: FileState | None = None) -> FileFound | None:
         """What the file was when it was last fetched, if it is still in that ``state`` (any)."""
@@ -64,31 +55,21 @@ class FileStore:
 
     async def saw(self, name: str, found: FileFound, validator: str) -> None:
         """Remember what the file was when its server gave ``validator`` for it."""
-
-        def work(tables: Tables) -> None:
-            row = (name, found.digest, found.size, validator)
-            tables.conn.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", row)
-            tables.conn.execute(
-                "DELETE FROM seen WHERE rowid <= (SELECT max(rowid) FROM seen) - ?", (_MOST_SEEN,)
-            )
-
-        await self._database.write(work)
+        row = (name, found.digest, found.size, validator)
+        await self._execute(
+            ("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", [row]),
+            (
+                "DELETE FROM seen WHERE rowid <= (SELECT max(rowid) FROM seen) - ?",
+                [(_MOST_SEEN,)],
+            ),
+        )
 
     async def trusted(self, name: str) -> Trusted | None:
         """What the file is held to; None: it was never fetched by name."""
         row = await self._row("SELECT digest, size, at FROM trusted WHERE name = ?", name)
-        return row and Trusted(digest=Digest(row[0]), size=row[1], at=row[2])
+        return None if row is None else Trusted(digest=Digest(row[0]), size=row[1], at=row[2])
 
     async def trust(self, name: str, what: Trusted) -> None:
         """Hold the file to ``what`` from now on."""
         row = (name, what.digest, what.size, what.at)
-        await self._database.write(
-            lambda tables: tables.conn.execute(
-                "INSERT OR REPLACE INTO trusted VALUES (?, ?, ?, ?)", row
-            )
-        )
-
-    async def _row(self, query: str, name: str) -> Any:
-        return await self._database.read(
-            lambda tables: tables.conn.execute(query, (name,)).fetchone()
-        )
+        await self._execute(("INSERT OR REPLACE INTO trusted VALUES (?, ?, ?, ?)", [row]))

@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import os
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from eagle_node.base.errors import StartError, Unavailable
+from eagle_node.base.errors import StartError
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.store.database import Database
+from eagle_node.store.memory import Memory
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
-
-T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 CLOCK_SLACK_S = 300.0
 """How far ahead of the clock a word may be: clocks are set. One that is further is not believed."""
@@ -72,8 +67,8 @@ def _create(tables: Tables) -> None:
 class Rights:
     """An async context manager over the file in ``directory``; readers are those of `Access`.
 
-    A memory, not a source of truth: while the file cannot be used nothing is kept or found. Times
-    are wall-clock, since they outlive the process; words older than ``limit_s`` are dropped.
+    A memory, not a source of truth. Times are wall-clock, since they outlive the process; words
+    older than ``limit_s`` are dropped.
     """
 
     def __init__(self, directory: Path, limit_s: float, clock: Clock = time.time) -> None:
@@ -87,7 +82,7 @@ class Rights:
         self._slow: OrderedDict[str, bytes] = OrderedDict()
         """Slow hashes of passwords, for as long as this process lives; the writer thread's."""
         self._wake = asyncio.Event()
-        self._works = True
+        self._memory = Memory("rights over a restart")
         self._tasks = TaskSet()
 
     async def __aenter__(self) -> Self:
@@ -135,7 +130,7 @@ class Rights:
                     return OldWord(size=row[1], age_s=max(0.0, age_s))
             return None
 
-        return await self._attempt(self._database.read(work))
+        return await self._memory.attempt(self._database.read(work))
 
     def _note(self, question: _Question, note: _Note) -> None:
         self._pending[question] = note
@@ -170,7 +165,7 @@ class Rights:
                 (self._clock() - self._limit_s, _MOST),
             )
 
-        await self._attempt(self._database.write(work))
+        await self._memory.attempt(self._database.write(work))
 
     def _name(self, blob: BlobRef, reader: str | None) -> bytes:
         parts = (blob.repository.registry, blob.repository.name, blob.digest)
@@ -190,19 +185,6 @@ class Rights:
             while len(self._slow) > 1024:
                 self._slow.popitem(last=False)
         return b"\0" + self._slow[reader]
-
-    async def _attempt(self, use: Awaitable[T]) -> T | None:
-        try:
-            result = await use
-        except Unavailable as error:
-            if self._works:
-                log.warning("rights are not remembered over a restart: %s", error)
-            self._works = False
-            return None
-        if not self._works:
-            log.info("rights are remembered over a restart again")
-        self._works = True
-        return result
 
 
 def _secret_in(path: Path) -> bytes:

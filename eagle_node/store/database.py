@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY_CODE = 0xFF
+"""Bits of an extended result code that hold the primary one (sqlite.org/rescode.html)."""
 _LEAST_ROOM = 256 << 10
 """Bytes that opening a database may take: its log, the index of it, a page or two."""
-"""Bits of an extended result code that hold the primary one (sqlite.org/rescode.html)."""
 
 Migration = Callable[["Tables"], None]
 """Changes the schema from one version to the next."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from eagle_node.base.digest import Digest, digest_hex
 from eagle_node.base.ids import InfoHash, NodeId
-from eagle_node.store.database import Database
+from eagle_node.store.tables import TableStore
 from eagle_node.tracker.machine import HeldRow, Torrent
 from eagle_node.tracker.schema import UNKNOWN_HASH, Advert, NodeInfo
 
@@ -78,9 +77,6 @@ def _add_ports(tables: Tables) -> None:
     tables.conn.execute("ALTER TABLE holding ADD COLUMN port INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS = (_create, _add_ports)
-
-
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Rows in the table."""
@@ -91,18 +87,10 @@ class Counts:
     torrents: int
 
 
-class HoldingTable:
-    """The holdings of all nodes; every method is one transaction. ``path`` None: in memory."""
+class HoldingTable(TableStore):
+    """The holdings of all nodes."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._database = Database(path, MIGRATIONS)
-
-    async def __aenter__(self) -> Self:
-        await self._database.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._database.__aexit__(*error)
+    MIGRATIONS = (_create, _add_ports)
 
     async def nodes(self) -> list[NodeInfo]:
         """All nodes that have ever advertised and were not forgotten."""
@@ -155,9 +143,6 @@ class HoldingTable:
         tables = ("node", "blob", "holding", "torrent")
         queries = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
         return Counts(*(await self._rows(f"SELECT {queries}"))[0])
-
-    async def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return await self._database.read(lambda tables: list(tables.conn.execute(query, values)))
 
 
 def _apply(tables: Tables, advert: Advert) -> None:

@@ -119,7 +119,7 @@ async def test_thousands_of_rows_are_one_transaction() -> None:
 async def test_every_query_uses_an_index(query: str) -> None:
     """No query reads a whole table."""
     values = (None,) * query.count("?")
-    async with Database(None, queries.MIGRATIONS) as database:
+    async with Database(None, HoldingTable.MIGRATIONS) as database:
         steps = await database.read(
             lambda tables: list(tables.conn.execute(f"EXPLAIN QUERY PLAN {query}", values))
         )
