@@ -31,7 +31,7 @@ _LONGEST_HEAD = 16 << 10
 _REQUEST_S = 10.0
 """Until a connection is given up, whatever it waits for."""
 _TURNS = 5
-"""Of the loop, until connections have ended."""
+"""Of the loop, until connections that were aborted have ended."""
 _PATIENCE_S = 2.0
 """How long an announce may wait for the plan; libtorrent then asks the next tier."""
 
@@ -50,7 +50,6 @@ class AnnounceEndpoint:
         self._connections: set[asyncio.Transport] = set()
         self._tasks = TaskSet()
         self._server: asyncio.Server | None = None
-        self._ending = False
         self.url = ""
         """Announce URL; known once entered."""
 
@@ -62,7 +61,6 @@ class AnnounceEndpoint:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._ending = True
         if self._server is not None:
             await stop_accepting(self._server)
         await self._tasks.cancel()
@@ -81,8 +79,6 @@ class AnnounceEndpoint:
 
     def connected(self, transport: asyncio.Transport) -> None:
         """A session may ask now."""
-        if self._ending:
-            transport.abort()
         self._connections.add(transport)
 
     def disconnected(self, transport: asyncio.Transport) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, urlsplit
 
 import aiohttp
 import libtorrent as lt
@@ -104,15 +106,16 @@ async def test_others_get_an_empty_answer(endpoint: AnnounceEndpoint, query: str
 
 async def test_an_announce_waits_for_the_plan(endpoint: AnnounceEndpoint) -> None:
     """It comes a moment after the torrent was added."""
-    planned = asyncio.Event()
+    asked, planned = asyncio.Event(), asyncio.Event()
 
     async def provide() -> Sequence[PeerAddress]:
+        asked.set()
         await planned.wait()
         return [peer("192.0.2.1", 1)]
 
     endpoint.offer(HASH, provide)
     answer = asyncio.create_task(announce(endpoint, f"info_hash={quote_from_bytes(HASH)}"))
-    await asyncio.sleep(0.05)
+    await asked.wait()
     assert not answer.done()
     planned.set()
     assert len((await answer)[b"peers"]) == 6
@@ -138,3 +141,22 @@ async def test_a_withdrawn_torrent_is_unknown(endpoint: AnnounceEndpoint) -> Non
     endpoint.withdraw(HASH)
     endpoint.withdraw(HASH)
     assert (await announce(endpoint, f"info_hash={quote_from_bytes(HASH)}"))[b"peers"] == b""
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_no_connection_outlives_the_endpoint(turns: int) -> None:
+    """One that is being accepted as it closes is ended like those before it."""
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as clients:
+        async with AnnounceEndpoint() as endpoint:
+            port = urlsplit(endpoint.url).port
+            callers = [
+                clients.enter_context(socket.create_connection((LOOPBACK, port))) for _ in range(5)
+            ]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        for caller in callers:
+            caller.setblocking(False)
+            async with asyncio.timeout(30):
+                with contextlib.suppress(ConnectionResetError):
+                    assert await loop.sock_recv(caller, 1) == b""
