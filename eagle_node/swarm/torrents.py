@@ -92,28 +92,26 @@ def make_whole_torrent(
     """The torrent of a whole blob: a directory of its segments' files, in order; blocks.
 
     For BitTorrent clients that know nothing of segments; the blob is the files' concatenation.
+    Each tracker is a tier of its own (BEP 12).
     """
-    folder = directory.path.name
-    entries = [
-        lt.create_file_entry(f"{folder}/{segment_name(directory.digest, s.index)}", s.length)
-        for s in layout.segments
-    ]
-    if not entries:
+    if not layout.segments:
         raise Unavailable(f"{directory.digest} is empty; there is no torrent of nothing")
     piece_length = max(segment.piece_length for segment in layout.segments)
-    creator = lt.create_torrent(entries, piece_length, lt.create_torrent.v2_only)
-    creator.set_priv(True)
-    if root_certificate:
-        creator.set_root_cert(root_certificate.decode())
-    for tier, url in enumerate(trackers):
-        creator.add_tracker(url, tier)
-    try:
-        lt.set_piece_hashes(creator, str(directory.path.parent))
-    except RuntimeError as error:
-        raise Unavailable(f"cannot hash {directory.path}: {error}") from error
-    made: Any = creator.generate()
-    made.pop(b"creation date", None)
-    metainfo = lt.bencode(made)
+    tree: dict[bytes, Any] = {}
+    layers: dict[bytes, bytes] = {}
+    for segment in layout.segments:
+        layer = piece_layer(_leaves(directory, segment), piece_length)
+        root = _root(layer, piece_length)
+        tree[segment_name(directory.digest, segment.index).encode()] = _file(segment, root)
+        if root != layer:
+            layers[root] = layer
+    name = directory.path.name.encode()
+    content: Any = {
+        b"info": _info(name, tree, piece_length, root_certificate),
+        b"piece layers": layers,
+        **_announces(trackers),
+    }
+    metainfo = bytes(lt.bencode(content))
     best = lt.load_torrent_buffer(metainfo).info_hashes.get_best().to_bytes()
     return InfoHash(best[:20]), metainfo
 
@@ -131,8 +129,8 @@ def assemble_torrent(
         raise WrongContent(
             f"{len(layer)} bytes are not the piece hashes of {digest} segment {segment.index}"
         )
-    root = layer if pieces == 1 else _merkle_root(layer, segment.piece_length)
-    info = _info(digest, segment, root_certificate, root)
+    root = _root(layer, segment.piece_length)
+    info = _segment_info(digest, segment, root_certificate, root)
     content: Any = {b"info": info, b"piece layers": {root: layer} if pieces > 1 else {}}
     return _torrent(digest, segment, lt.bencode(content))
 
@@ -148,7 +146,7 @@ def parse_torrent(
         content: Any = lt.bdecode(metainfo)
     except (RuntimeError, ValueError) as error:
         raise WrongContent(f"metainfo of {digest} is not bencoded: {error}") from error
-    expected = _info(digest, segment, root_certificate, 32)
+    expected = _segment_info(digest, segment, root_certificate, 32)
     if (
         not isinstance(content, dict)
         or not content.keys() <= _KEYS
@@ -185,12 +183,14 @@ def _torrent(digest: Digest, segment: Segment, metainfo: bytes) -> SegmentTorren
     )
 
 
-def _merkle_root(layer: bytes, piece_length: int) -> bytes:
+def _root(layer: bytes, piece_length: int) -> bytes:
     """Of the tree above a piece layer, padded with the hashes of pieces of zero hashes (BEP 52)."""
+    nodes = [layer[at : at + 32] for at in range(0, len(layer), 32)]
+    if len(nodes) == 1:
+        return layer
     pad = bytes(32)
     for _ in range((piece_length // BLOCK).bit_length() - 1):
         pad = hashlib.sha256(pad + pad).digest()
-    nodes = [layer[at : at + 32] for at in range(0, len(layer), 32)]
     while len(nodes) > 1:
         if len(nodes) % 2:
             nodes.append(pad)
@@ -200,20 +200,38 @@ def _merkle_root(layer: bytes, piece_length: int) -> bytes:
     return nodes[0]
 
 
-def _info(
+def _file(segment: Segment, root: bytes | int) -> dict[bytes, Any]:
+    return {b"": {b"length": segment.length, b"pieces root": root}}
+
+
+def _segment_info(
     digest: Digest, segment: Segment, root_certificate: bytes, root: bytes | int
 ) -> dict[bytes, Any]:
     name = segment_name(digest, segment.index).encode()
-    expected: dict[bytes, Any] = {
-        b"file tree": {name: {b"": {b"length": segment.length, b"pieces root": root}}},
+    tree = {name: _file(segment, root)}
+    return _info(name, tree, segment.piece_length, root_certificate)
+
+
+def _info(
+    name: bytes, tree: dict[bytes, Any], piece_length: int, root_certificate: bytes
+) -> dict[bytes, Any]:
+    info: dict[bytes, Any] = {
+        b"file tree": tree,
         b"meta version": 2,
         b"name": name,
-        b"piece length": segment.piece_length,
+        b"piece length": piece_length,
         b"private": 1,
     }
     if root_certificate:
-        expected[b"ssl-cert"] = root_certificate
-    return expected
+        info[b"ssl-cert"] = root_certificate
+    return info
+
+
+def _announces(trackers: Sequence[str]) -> dict[bytes, Any]:
+    """BEP 3, and BEP 12 for more than one."""
+    urls = [url.encode() for url in trackers]
+    single = {b"announce": urls[0]} if urls else {}
+    return single | ({b"announce-list": [[url] for url in urls]} if len(urls) > 1 else {})
 
 
 def _form(info: Any) -> Any:

@@ -204,6 +204,35 @@ def test_the_torrent_of_the_whole_is_deterministic_too(
     assert lengths == [segment.length for segment in LAYOUT.segments]
 
 
+@pytest.mark.parametrize("root_certificate", [b"", b"PEM"])
+@pytest.mark.parametrize(
+    "trackers", [[], ["http://192.0.2.1/a"], ["http://192.0.2.1/a", "udp://b"]]
+)
+def test_the_torrent_of_the_whole_is_libtorrents_own(
+    directory: BlobDirectory, trackers: list[str], root_certificate: bytes
+) -> None:
+    """Byte by byte, but for its date; it is hashed here so that other threads go on."""
+    folder = directory.path.name
+    creator = lt.create_torrent(
+        [
+            lt.create_file_entry(f"{folder}/{directory.segment(each.index).name}", each.length)
+            for each in LAYOUT.segments
+        ],
+        max(segment.piece_length for segment in LAYOUT.segments),
+        lt.create_torrent.v2_only,
+    )
+    creator.set_priv(True)
+    if root_certificate:
+        creator.set_root_cert(root_certificate.decode())
+    for tier, url in enumerate(trackers):
+        creator.add_tracker(url, tier)
+    lt.set_piece_hashes(creator, str(directory.path.parent))
+    theirs: Any = creator.generate()
+    del theirs[b"creation date"]
+    _, ours = make_whole_torrent(directory, LAYOUT, trackers, root_certificate=root_certificate)
+    assert ours == lt.bencode(theirs)
+
+
 def test_there_is_no_torrent_of_nothing(directory: BlobDirectory) -> None:
     """An empty blob is served without one."""
     with pytest.raises(Unavailable, match="empty"):
