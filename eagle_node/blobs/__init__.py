@@ -7,6 +7,9 @@
 ``demand``    what readers want of it: whole segments, or parts of them
 ``parts``     writes parts of segments
 ``cache``     opens, reserves, commits, evicts; crash-safe by atomic rename
+``residents``, ``reservations``  what takes room: whole blobs, and those on their way (no IO)
+``room``      how much fits
+``files``     where blobs lie on the disk, ``survey`` what lies there at the start
 ``lent``      whole blobs in files of others, who may take them away
 ``reader``    bytes of a committed or arriving blob, in order, as file slices
 """

@@ -6,25 +6,26 @@ import asyncio
 import contextlib
 import logging
 import os
-import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Self
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import NoSpace, StartError, Unavailable, WrongContent
-from eagle_node.base.intervals import IntervalSet
 from eagle_node.base.ranges import ByteRange
 from eagle_node.base.sizes import format_size
 from eagle_node.blobs import files
 from eagle_node.blobs.arrival import Arrival, Phase
-from eagle_node.blobs.eviction import Resident, as_far_as_possible, victims
-from eagle_node.blobs.index import ArrivingRow, CommittedRow, Index
+from eagle_node.blobs.eviction import Resident
+from eagle_node.blobs.index import ArrivingRow, Index
 from eagle_node.blobs.lent import Changed, LentFile, LentReader
 from eagle_node.blobs.reader import BlobReader
+from eagle_node.blobs.reservations import Reservations
+from eagle_node.blobs.residents import Residents
+from eagle_node.blobs.room import Room
 from eagle_node.blobs.segments import MAX_SIZE, layout_of
+from eagle_node.blobs.survey import content_is_right, survey
 from eagle_node.config.tree import CacheConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.tasks import TaskSet
@@ -45,26 +46,19 @@ class Cache:
     """
 
     def __init__(self, config: CacheConfig, root: Path, metrics: Metrics) -> None:
-        self._config = config
         self._root = root
         self._metrics = metrics
         self._index = Index(root / "index.sqlite")
-        self._residents: dict[Digest, Resident] = {}
+        self._residents = Residents()
         self._resumable: dict[Digest, ArrivingRow] = {}
+        """Blobs that nobody works on, of which verified bytes are here."""
         self._arrivals: dict[Digest, Arrival] = {}
-        self._reserved: dict[Digest, set[int]] = {}
-        self._parted: dict[Digest, IntervalSet] = {}
-        """Parts that arrivals have reserved, of segments that they have not."""
-        self._held = 0
-        """Bytes that `hold` has given out."""
+        self._reserved = Reservations()
+        self._room = Room(config, root, self._residents, self._reserved)
         self._lent: dict[Digest, LentFile] = {}
         """Whole blobs in files of others; some may be residents as well."""
-        self._pins: Counter[Digest] = Counter()
-        self._kept: set[Digest] = set()
         self._is_above = False
         """Whether a lower limit waits for readers and arrivals to end."""
-        self._recency = 0
-        self._touched: dict[Digest, int] = {}
         self._tasks = TaskSet()
         self.on_commit: list[Callable[[Digest], None]] = []
         """Called after a blob has become visible."""
@@ -97,25 +91,19 @@ class Cache:
         self._is_above = False
         await self._tasks.cancel()
         try:
-            await self._index.used(self._touched)
+            await self._index.used(self._residents.take_touched())
         finally:
             await self._index.__aexit__()
 
     @property
     def limit(self) -> int:
         """Bytes; 0 is none."""
-        return self._config.size
+        return self._room.limit
 
     @property
     def used(self) -> int:
         """Bytes of committed blobs, of what arrivals have reserved, and of what is held."""
-        arriving = sum(
-            self._arrivals[digest].layout.segments[index].length
-            for digest, numbers in self._reserved.items()
-            for index in numbers
-        )
-        arriving += sum(parts.total for parts in self._parted.values())
-        return self._held + arriving + sum(each.size for each in self._residents.values())
+        return self._room.used
 
     def __contains__(self, digest: Digest) -> bool:
         return digest in self._residents or digest in self._lent
@@ -125,7 +113,7 @@ class Cache:
 
     def blobs(self) -> dict[Digest, Resident]:
         """Committed blobs, most recently used last."""
-        return dict(sorted(self._residents.items(), key=lambda item: item[1].used))
+        return self._residents.by_use()
 
     def arrivals(self) -> dict[Digest, Arrival]:
         """Blobs on their way."""
@@ -149,16 +137,15 @@ class Cache:
 
     def is_read(self, digest: Digest) -> bool:
         """Whether somebody reads the cache's own copy, whole or arriving."""
-        return digest in self._pins or digest in self._arrivals
+        return self._residents.is_pinned(digest) or digest in self._arrivals
 
     def size(self, digest: Digest) -> int:
         """Bytes of a blob that is whole; `KeyError` when there is none."""
-        resident = self._residents.get(digest)
-        return resident.size if resident is not None else self._lent[digest].size
+        return (self._residents if digest in self._residents else self._lent)[digest].size
 
     def is_kept(self, digest: Digest) -> bool:
         """Whether a blob is not evicted, because somebody said so."""
-        return digest in self._kept
+        return self._residents.is_kept(digest)
 
     async def keep(self, digest: Digest, *, kept: bool) -> bool:
         """Never evict a committed blob, or do so again; survives restarts. False: it is not here.
@@ -168,10 +155,7 @@ class Cache:
         """
         if digest not in self._residents:
             return False
-        if kept:
-            self._kept.add(digest)
-        else:
-            self._kept.discard(digest)
+        self._residents.keep([digest], kept=kept)
         await self._index.pin(digest, kept=kept)
         return True
 
@@ -180,13 +164,13 @@ class Cache:
 
         Evicts what is above it, now or as soon as nobody reads it any more.
         """
-        kept = sum(self._residents[digest].size for digest in self._kept)
+        kept = self._residents.kept_size
         if 0 < size < kept:
             raise NoSpace(
                 f"pinned blobs hold {format_size(kept)}, more than {format_size(size)}: unpin or "
                 "evict some of them first"
             )
-        self._config = replace(self._config, size=size)
+        self._room.limit = size
         self._trim()
         self._gauge()
 
@@ -199,7 +183,7 @@ class Cache:
         reader = self.open(digest)
         assert reader is not None
         try:
-            right = await asyncio.to_thread(_content_is_right, self.directory(digest), size)
+            right = await asyncio.to_thread(content_is_right, self.directory(digest), size)
         finally:
             reader.close()
         if not right and digest in self._residents:
@@ -210,11 +194,7 @@ class Cache:
 
     def check_room(self) -> None:
         """Raise `NoSpace` when not even a byte could be taken in."""
-        if self._config.reserve and self._free() < self._config.reserve and not self._residents:
-            raise NoSpace(
-                f"the disk of {self._root} has {format_size(self._free())} free, less than the "
-                f"reserve of {format_size(self._config.reserve)} (--cache-reserve)"
-            )
+        self._room.check()
 
     def resumable(self, digest: Digest) -> int | None:
         """Size of a blob of which verified segments were kept; None when there are none."""
@@ -227,11 +207,9 @@ class Cache:
 
     def open(self, digest: Digest) -> BlobReader | None:
         """A pinned reader of a committed, lent or arriving blob; None when there is none."""
-        resident = self._residents.get(digest)
-        arrival = self._arrivals.get(digest)
-        if resident is not None:
-            self._touch(digest)
-            return self._reader(digest, resident.size, None)
+        if digest in self._residents:
+            self._residents.touch(digest)
+            return self._reader(digest, self._residents[digest].size, None)
         if (lent := self._lent.get(digest)) is not None:
             try:
                 return LentReader(lent, self.directory(digest))
@@ -240,6 +218,7 @@ class Cache:
                 self.recall(digest)
                 for listener in self.on_recall:
                     listener(digest)
+        arrival = self._arrivals.get(digest)
         if arrival is not None and arrival.phase is not Phase.FAILED:
             return self._reader(digest, arrival.layout.size, arrival)
         return None
@@ -260,8 +239,7 @@ class Cache:
         parts = row.parts if row is not None else ()
         arrival = Arrival(self.directory(digest), layout_of(size), kept, parts)
         self._arrivals[digest] = arrival
-        self._reserved[digest] = set(kept)
-        self._parted[digest] = IntervalSet(parts)
+        self._reserved.begin(arrival, kept, parts)
         try:
             intact = await finish_in_thread(
                 arrival.directory.prune, size, kept, arrival.parted_segments()
@@ -272,31 +250,27 @@ class Cache:
             raise NoSpace(f"cannot use {arrival.directory.path}: {error.strerror}") from error
         except BaseException:
             self._forget_arrival(digest)
-            self._keep(digest, size, kept, parts)
+            self._remember(digest, size, kept, parts)
             raise
         arrival.keep_only(intact)
-        self._reserved[digest] &= intact
+        self._reserved.keep_only(digest, intact)
         return arrival
 
     def reserve(self, arrival: Arrival, numbers: Iterable[int]) -> None:
         """Make room for segments before their bytes come; `NoSpace` says why there is none."""
-        reserved = self._reserved[arrival.digest]
-        wanted = set(numbers) - reserved
-        needed = sum(arrival.layout.segments[index].length for index in wanted)
-        if needed:
+        wanted = tuple(numbers)
+        if needed := self._reserved.lacking(arrival, wanted):
             self._make_room(needed, blob=arrival.digest)
-            reserved |= wanted
+            self._reserved.add(arrival.digest, wanted)
             self._gauge()
 
     def reserve_part(self, arrival: Arrival, run: ByteRange) -> None:
         """Make room for bytes of one segment; `NoSpace` says why there is none."""
-        if arrival.layout.at(run.start).index in self._reserved[arrival.digest]:
+        if self._reserved.has_segment(arrival.digest, arrival.layout.at(run.start).index):
             return
-        parts = self._parted[arrival.digest]
-        needed = sum(gap.length for gap in parts.gaps(run))
-        if needed:
+        if needed := self._reserved.lacking_of_part(arrival.digest, run):
             self._make_room(needed, blob=arrival.digest)
-            parts.add(run)
+            self._reserved.add_part(arrival.digest, run)
             self._gauge()
 
     @contextlib.asynccontextmanager
@@ -306,28 +280,29 @@ class Cache:
         It has its room on the disk from the start; `NoSpace` says why there is none.
         """
         self._make_room(size)
-        self._held += size
+        self._room.held += size
         try:
             try:
-                file = await finish_in_thread(_allocated, self._root, size)
+                file = await finish_in_thread(files.allocate, self._root, size)
             except OSError as error:
                 raise NoSpace(f"cannot use {self._root}: {error.strerror}") from error
             with file:
                 yield file
         finally:
-            self._held -= size
+            self._room.held -= size
             self._gauge()
 
     def promote(self, arrival: Arrival, index: int) -> None:
         """Make the parts of a segment, which cover it, the segment's file."""
         segment = arrival.layout.segments[index]
-        self._parted[arrival.digest].discard(ByteRange(segment.start, segment.stop))
+        run = ByteRange(segment.start, segment.stop)
+        self._reserved.discard_part(arrival.digest, run)
         self.reserve(arrival, [index])
         try:
             os.replace(arrival.directory.part(index), arrival.directory.segment(index))
         except OSError as error:
             raise Unavailable(f"cannot use {arrival.directory.path}: {error.strerror}") from error
-        arrival.parts.discard(ByteRange(segment.start, segment.stop))
+        arrival.parts.discard(run)
         arrival.grew(index, segment.length)
 
     async def segment_done(self, arrival: Arrival, index: int) -> None:
@@ -336,7 +311,8 @@ class Cache:
             return
         arrival.completed(index)
         segment = arrival.layout.segments[index]
-        self._parted[arrival.digest].discard(ByteRange(segment.start, segment.stop))
+        run = ByteRange(segment.start, segment.stop)
+        self._reserved.discard_part(arrival.digest, run)
         with contextlib.suppress(OSError):
             arrival.directory.part(index).unlink(missing_ok=True)
         await self._index.segments_verified(arrival.digest, [index])
@@ -345,15 +321,13 @@ class Cache:
         """Make a VERIFIED arrival visible: marker by atomic rename, then the index."""
         assert arrival.phase is Phase.VERIFIED
         digest, size = arrival.digest, arrival.layout.size
-        directory = arrival.directory
         try:
-            await asyncio.to_thread(_commit_files, directory, size, torrents)
+            await asyncio.to_thread(arrival.directory.commit, size, torrents)
         except OSError as error:
             raise NoSpace(f"cannot commit {digest}: {error.strerror}") from error
-        self._recency += 1
         self._forget_arrival(digest)
-        self._residents[digest] = Resident(size=size, used=self._recency)
-        await self._index.commit(digest, size, self._recency)
+        used = self._residents.add(digest, size)
+        await self._index.commit(digest, size, used)
         self._tasks.spawn(self._flush(digest), name=f"flush-{digest[7:19]}")
         for listener in self.on_commit:
             listener(digest)
@@ -380,7 +354,7 @@ class Cache:
             log.warning("cannot clean up %s: %s", arrival.directory.path, error)
         finally:
             self._forget_arrival(digest)
-            self._keep(digest, size, frozenset(arrival.have), parts)
+            self._remember(digest, size, frozenset(arrival.have), parts)
 
     async def discard(self, arrival: Arrival) -> None:
         """Drop an arrival and its bytes."""
@@ -397,42 +371,32 @@ class Cache:
 
         ``spare``: it lies elsewhere as well, so this is no eviction.
         """
-        if digest not in self._residents or digest in self._pins:
+        if digest not in self._residents or self._residents.is_pinned(digest):
             return False
         self._drop_now(digest, spare=spare)
         return True
 
     def check(self) -> None:
         """Assert the invariants."""
-        assert not self._residents.keys() & self._arrivals.keys()
-        assert self._arrivals.keys() == self._reserved.keys() == self._parted.keys()
+        assert not any(digest in self._residents for digest in self._arrivals)
+        self._reserved.check(self._arrivals)
         assert self.limit == 0 or self.used <= self.limit or self._is_above
-        if self._is_above:
-            assert not as_far_as_possible(self._residents, {*self._pins, *self._kept}, 1)
+        assert not (self._is_above and self._residents.as_far_as_possible(1))
         for arrival in self._arrivals.values():
             arrival.check()
 
     def _reader(self, digest: Digest, size: int, arrival: Arrival | None) -> BlobReader:
-        self._pins[digest] += 1
-        return BlobReader(
-            self.directory(digest), layout_of(size), arrival, lambda: self._unpin(digest)
-        )
+        self._residents.pin(digest)
+        unpin = partial(self._unpin, digest)
+        return BlobReader(self.directory(digest), layout_of(size), arrival, unpin)
 
     def _unpin(self, digest: Digest) -> None:
-        self._pins[digest] -= 1
-        if not self._pins[digest]:
-            del self._pins[digest]
-            if self._is_above:
-                self._trim()
-                self._gauge()
+        self._residents.unpin(digest)
+        if self._is_above and not self._residents.is_pinned(digest):
+            self._trim()
+            self._gauge()
 
-    def _touch(self, digest: Digest) -> None:
-        self._recency += 1
-        resident = self._residents[digest]
-        self._residents[digest] = Resident(size=resident.size, used=self._recency)
-        self._touched[digest] = self._recency
-
-    def _keep(
+    def _remember(
         self,
         digest: Digest,
         size: int,
@@ -447,57 +411,36 @@ class Cache:
 
     def _forget_arrival(self, digest: Digest) -> None:
         self._arrivals.pop(digest, None)
-        self._reserved.pop(digest, None)
-        self._parted.pop(digest, None)
+        self._reserved.end(digest)
         if self._is_above:
             self._trim()
         self._gauge()
 
     def _trim(self) -> None:
         """Evict what is above the limit, as far as nobody reads it; remember whether more is."""
-        self._drop_resumable(self._over_limit(0))
-        short = self._over_limit(0)
-        for digest in as_far_as_possible(self._residents, {*self._pins, *self._kept}, short):
+        self._drop_resumable(self._above())
+        for digest in self._residents.as_far_as_possible(self._above()):
             self._drop_now(digest)
-        self._is_above = self._over_limit(0) > 0
+        self._is_above = self._above() > 0
 
     def _make_room(self, needed: int, blob: Digest | None = None) -> None:
         """Evict until ``needed`` more bytes fit under the limit and above the disk's reserve."""
-        short = max(self._over_limit(needed), self._under_reserve(needed))
-        self._drop_resumable(short)
-        short = max(self._over_limit(needed), self._under_reserve(needed))
-        chosen = victims(self._residents, {*self._pins, *self._kept}, short)
+        self._drop_resumable(self._short(needed))
+        chosen = self._residents.victims(self._short(needed))
         if chosen is None:
-            raise NoSpace(
-                f"no room for {format_size(needed)} of {blob or 'a file'}: the cache holds "
-                f"{format_size(self.used)} of {format_size(self.limit)} (--cache-size), the disk "
-                f"of {self._root} has {format_size(self._free())} free, of which "
-                f"{format_size(self._config.reserve)} are reserved (--cache-reserve), and what "
-                "could be evicted is in use or pinned"
-            )
+            raise self._room.refusal(needed, wanted_for=blob or "a file")
         for digest in chosen:
             self._drop_now(digest)
 
-    def _over_limit(self, needed: int) -> int:
-        resumable = sum(_held(row) for row in self._resumable.values())
-        return self.used + resumable + needed - self.limit if self.limit else 0
+    def _short(self, needed: int) -> int:
+        return self._room.short(needed, self._resumable_size)
 
-    def _under_reserve(self, needed: int) -> int:
-        if not needed:
-            return 0
-        outstanding = sum(
-            arrival.layout.segments[index].length
-            for digest, arrival in self._arrivals.items()
-            for index in self._reserved[digest] - arrival.have
-        )
-        return self._config.reserve + outstanding + needed - self._free()
+    def _above(self) -> int:
+        return self._room.above(self._resumable_size)
 
-    def _free(self) -> int:
-        try:
-            disk = os.statvfs(self._root)
-        except OSError as error:
-            raise NoSpace(f"cannot use cache directory {self._root}: {error.strerror}") from error
-        return disk.f_bavail * disk.f_frsize
+    @property
+    def _resumable_size(self) -> int:
+        return sum(map(_held, self._resumable.values()))
 
     def _drop_resumable(self, short: int) -> None:
         for digest in list(self._resumable):
@@ -509,9 +452,7 @@ class Cache:
     def _drop_now(self, digest: Digest, *, spare: bool = False) -> None:
         done = "dropped the copy of" if spare else "evicted"
         log.info("%s %s (%s)", done, digest, format_size(self._residents[digest].size))
-        del self._residents[digest]
-        self._touched.pop(digest, None)
-        self._kept.discard(digest)
+        self._residents.remove(digest)
         if not spare:
             self._metrics.cache_evictions.inc()
         for listener in self.on_drop:
@@ -544,92 +485,35 @@ class Cache:
     async def _flush_recency(self) -> None:
         while True:
             await asyncio.sleep(_RECENCY_FLUSH_S)
-            if self._touched:
-                touched, self._touched = self._touched, {}
+            if touched := self._residents.take_touched():
                 await self._index.used(touched)
 
     async def _reconcile(self) -> None:
         """Make memory, index and disk agree; the disk's markers say what is whole."""
         rows = {row.digest: row for row in await self._index.committed()}
-        resumable = {row.digest: row for row in await self._index.arriving()}
+        arriving = {row.digest: row for row in await self._index.arriving()}
         try:
-            found = await asyncio.to_thread(_survey, self._root, rows, resumable)
+            found = await asyncio.to_thread(survey, self._root, rows, arriving)
         except OSError as error:
             raise StartError(
                 f"cannot use cache directory {self._root}: {error.strerror}"
             ) from error
-        self._recency = max((row.used for row in rows.values()), default=0)
-        for digest, size in found.items():
-            row = rows.get(digest)
-            if row is None:
-                self._recency += 1
-                await self._index.commit(digest, size, self._recency)
-            self._residents[digest] = Resident(size=size, used=row.used if row else self._recency)
-        for digest in rows.keys() - found.keys():
+        for digest, row in rows.items():
+            if (size := found.whole.get(digest)) is not None:
+                self._residents.restore(digest, Resident(size=size, used=row.used))
+                continue
             log.warning("cached blob %s is gone or damaged; forgotten", digest)
             await self._index.forget(digest)
-        self._kept = await self._index.pinned() & self._residents.keys()
-        for digest, kept in resumable.items():
-            self._keep(digest, kept.size, kept.segments)
+        for digest, size in found.whole.items():
+            if digest not in rows:
+                await self._index.commit(digest, size, self._residents.add(digest, size))
+        kept = {digest for digest in await self._index.pinned() if digest in self._residents}
+        self._residents.keep(kept, kept=True)
+        for digest, begun in found.resumable.items():
+            self._remember(digest, begun.size, begun.segments)
 
 
 def _held(row: ArrivingRow) -> int:
     segments = layout_of(row.size).segments
     parts = sum(part.length for part in row.parts)
     return parts + sum(segments[index].length for index in row.segments)
-
-
-def _commit_files(directory: files.BlobDirectory, size: int, torrents: bytes) -> None:
-    directory.write_atomically(directory.torrents, torrents)
-    directory.commit(size)
-
-
-def _allocated(root: Path, size: int) -> BinaryIO:
-    file = cast(BinaryIO, tempfile.TemporaryFile(dir=root))  # noqa: SIM115
-    try:
-        if size:
-            os.posix_fallocate(file.fileno(), 0, size)
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def _survey(
-    root: Path, rows: Mapping[Digest, CommittedRow], resumable: dict[Digest, ArrivingRow]
-) -> dict[Digest, int]:
-    """Sizes of the whole blobs on disk; deletes what is neither whole nor resumable.
-
-    Takes out of ``resumable`` what is not on disk any more.
-    """
-    found: dict[Digest, int] = {}
-    kept: dict[Digest, ArrivingRow] = {}
-    for directory in files.scan(root):
-        digest, size = directory.digest, directory.committed_size()
-        committed, arriving = rows.get(digest), resumable.get(digest)
-        known = committed is not None and committed.durable
-        if size is not None and (known or _content_is_right(directory, size)):
-            found[digest] = size
-        elif arriving is not None and (intact := directory.prune(arriving.size, arriving.segments)):
-            kept[digest] = replace(arriving, segments=intact)
-        else:
-            directory.remove()
-    resumable.clear()
-    resumable.update(kept)
-    return found
-
-
-def _content_is_right(directory: files.BlobDirectory, size: int) -> bool:
-    """Whether a blob that a crash of the machine may have torn still has its digest."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    try:
-        for segment in layout_of(size).segments:
-            with directory.segment(segment.index).open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-    except OSError as error:
-        log.warning("cannot read %s: %s", directory.path, error)
-        return False
-    return f"sha256:{digest.hexdigest()}" == directory.digest

@@ -14,9 +14,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from eagle_node.base.digest import Digest, digest_hex, parse_digest
 from eagle_node.base.errors import BadDigest
@@ -51,8 +53,9 @@ class BlobDirectory:
         part.write_bytes(data)
         os.replace(part, path)
 
-    def commit(self, size: int) -> None:
+    def commit(self, size: int, torrents: bytes) -> None:
         """Make the blob visible: all of its segments are here and verified."""
+        self.write_atomically(self.torrents, torrents)
         marker = json.dumps({"size": size, "layout": LAYOUT_VERSION}).encode()
         self.write_atomically(self.path / _MARKER, marker)
 
@@ -136,6 +139,18 @@ def scan(root: Path) -> Iterator[BlobDirectory]:
                 yield BlobDirectory(entry, parse_digest(f"sha256:{entry.name}"))
             except BadDigest:
                 continue
+
+
+def allocate(root: Path, size: int) -> BinaryIO:
+    """A file without a name under ``root`` that has its room on the disk; `OSError`."""
+    file = cast(BinaryIO, tempfile.TemporaryFile(dir=root))  # noqa: SIM115
+    try:
+        if size:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def boot_id() -> str:

@@ -33,10 +33,10 @@ def names(directory: BlobDirectory) -> set[str]:
 def test_a_blob_is_visible_from_its_marker_on(directory: BlobDirectory) -> None:
     """The marker comes by a rename and leaves no part behind."""
     assert directory.committed_size() is None
-    directory.commit(SIZE)
+    directory.commit(SIZE, b"le")
     assert directory.committed_size() == SIZE
     segments = {directory.segment(each.index).name for each in layout_of(SIZE).segments}
-    assert names(directory) == {"whole", *segments}
+    assert names(directory) == {"whole", "torrents", *segments}
     directory.withdraw()
     assert directory.committed_size() is None
 
@@ -70,7 +70,7 @@ def test_a_truncated_or_missing_segment_hides_the_blob(
     directory: BlobDirectory, index: int
 ) -> None:
     """A marker is worth nothing without every byte."""
-    directory.commit(SIZE)
+    directory.commit(SIZE, b"le")
     path = directory.segment(index)
     path.write_bytes(path.read_bytes()[:-1])
     assert directory.committed_size() is None
@@ -83,14 +83,13 @@ def test_an_empty_blob_is_a_marker_alone(tmp_path: Path) -> None:
     directory = blob_directory(tmp_path, digest_of(b""))
     directory.path.mkdir(parents=True)
     assert directory.committed_size() is None
-    directory.commit(0)
+    directory.commit(0, b"le")
     assert directory.committed_size() == 0
 
 
 def test_pruning_leaves_the_intact_segments_that_were_named(directory: BlobDirectory) -> None:
     """Marker, torrents, partial and foreign files go; what is shorter than it should be as well."""
-    directory.commit(SIZE)
-    directory.torrents.write_bytes(b"le")
+    directory.commit(SIZE, b"le")
     (directory.path / "strange").mkdir()
     directory.segment(1).write_bytes(b"short")
     assert directory.prune(SIZE, [0, 1, 99]) == {0}
@@ -107,7 +106,7 @@ def test_scanning_passes_over_what_is_not_ours(tmp_path: Path, directory: BlobDi
 
 def test_removing_takes_everything(directory: BlobDirectory) -> None:
     """And is harmless when repeated."""
-    directory.commit(SIZE)
+    directory.commit(SIZE, b"le")
     directory.remove()
     directory.remove()
     assert not directory.path.exists()
