@@ -193,7 +193,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The origin has refused; no source can do better. The last effect of a download."""
+    """No source can do better: the origin has refused, there is no room, or what came is wrong.
+
+    The last effect of a download.
+    """
 
     error: EagleError
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import assert_never
 
-from eagle_node.base.errors import Denied, EagleError, NoSpace
+from eagle_node.base.errors import Denied, EagleError, NoSpace, WrongContent
 from eagle_node.peer.events import (
     AskPlan,
     BytesArrived,
@@ -316,12 +316,24 @@ class Download:
         if isinstance(error, Denied | NoSpace):
             self.ended = True
             return (GiveUp(error),)
+        if isinstance(error, WrongContent) and self._laid_out:
+            return self._content_is_wrong(error)
         if error is None or not self._lacks_metainfo():
             return self._fill_window(now)
         last = self.attempt + 1 >= self._seeders
         if not last or self._next_in_line or not self._in(*_SWARMING):
             return self._next_seeder(str(error))
         return ()
+
+    def _content_is_wrong(self, error: WrongContent) -> Sequence[Effect]:
+        """Every segment that the seeder told of is of the same wrong bytes: none is waited for.
+
+        No source mends what is here already; without any of it the origin may do better.
+        """
+        if not self._in(State.DONE):
+            return self._to_origin(str(error))
+        self.ended = True
+        return (GiveUp(error),)
 
     def _parts_failed(self, error: EagleError) -> Sequence[Effect]:
         if isinstance(error, Denied | NoSpace):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from eagle_node.base.errors import EagleError, NoSpace, Unavailable
+from eagle_node.base.errors import EagleError, NoSpace, Unavailable, WrongContent
 from eagle_node.blobs.segments import LAYOUT_VERSION
 from eagle_node.metainfo.messages import (
     BeatEvent,
@@ -134,12 +134,15 @@ class MetainfoStream:
         if index >= len(segments):
             raise Unavailable(f"a seeder named segment {index} of {len(segments)}")
         if index not in self._job.torrents:
-            self._job.torrents[index] = assemble_torrent(
-                layer,
-                self._job.blob.digest,
-                segments[index],
-                root_certificate=self._job.means.swarm.root_certificate,
-            )
+            try:
+                self._job.torrents[index] = assemble_torrent(
+                    layer,
+                    self._job.blob.digest,
+                    segments[index],
+                    root_certificate=self._job.means.swarm.root_certificate,
+                )
+            except WrongContent as error:
+                raise Unavailable(f"a seeder sent broken metainfo: {error}") from error
         self._report(m.MetainfoArrived(index))
 
     async def _write_inline(self, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_node.base.errors import Denied, Unavailable
+from eagle_node.base.errors import Denied, Unavailable, WrongContent
 from eagle_node.peer import events as e
 from eagle_node.peer import machine as m
 
@@ -16,7 +16,14 @@ WINDOW = 2
 indices = st.integers(0, SEGMENTS - 1)
 stripes = st.integers(0, 1)
 have = st.frozensets(indices, max_size=3)
-errors = st.sampled_from([None, Unavailable("broken"), Denied("no", status=403, code="DENIED")])
+errors = st.sampled_from(
+    [
+        None,
+        Unavailable("broken"),
+        WrongContent("others"),
+        Denied("no", status=403, code="DENIED"),
+    ]
+)
 
 events = st.one_of(
     st.builds(e.LayoutArrived, st.just(SEGMENTS), have),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from eagle_node.base.errors import Denied, EagleError, Unavailable
+from eagle_node.base.errors import Denied, EagleError, Unavailable, WrongContent
 from eagle_node.peer.events import (
     AskPlan,
     BytesArrived,
@@ -38,6 +38,7 @@ PROBE_S = 0.02
 STALL = 3.0
 DENIED = Denied("no", status=401, code="UNAUTHORIZED")
 BROKEN = Unavailable("the connection broke")
+WRONG = WrongContent("the bytes are others")
 
 
 class Story:
@@ -307,6 +308,19 @@ def test_a_refusal_of_the_origin_ends_it_at_once(laid_out: bool) -> None:
         story.metainfo(0)
     assert story.tell(StreamEnded(DENIED)) == [GiveUp(DENIED)]
     assert story.tell(Planned()) == []
+
+
+def test_bytes_that_a_seeder_found_wrong_are_not_waited_for() -> None:
+    """What has come is of the same bytes; with none of it, the origin may do better, at once."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(*range(8))
+    story.tell(SegmentArrived(0))
+    assert story.tell(StreamEnded(WRONG)) == [GiveUp(WRONG)]
+    story = Story()
+    story.lay_out()
+    story.metainfo(*range(8))
+    assert story.tell(StreamEnded(WRONG)) == [GoToOrigin("the bytes are others")]
 
 
 def test_a_seeder_that_breaks_off_is_replaced_by_the_next() -> None:
