@@ -2,11 +2,12 @@
 
 ``identity``  who this node is and where others reach it
 ``parts``     the parts that all others build on, what they know of the cluster
-``build``     starts the roles on them, wires their events
+``build``     starts the roles on them, in their order
+``tracking``, ``seeding``, ``downloading``, ``preheating``, ``proxying``  each starts one of them
+``steering``  starts the control API and webhooks; ``serving`` listens for both
 ``status``    what the control API tells about them; ``control`` steers them
 ``cluster_view``  members, leases, their changes; ``activity`` what moves; ``images`` names
 ``settings``  what can be changed at run time, ``log_events`` log lines for who listens
-``preheating``  this node's preheat jobs, and what others want of it
 ``run``       start, serve until cancelled, stop in reverse
 """
 
