@@ -1,7 +1,8 @@
 """The composition root: builds every part of a node from its configuration, and runs them.
 
-``identity``  who this node is and where others reach it
-``parts``     the parts that all others build on, what they know of the cluster
+``identity``  finds out who this node is and where others reach it
+``place``     knows that, and the cluster's seeders and trackers
+``parts``     the parts that all others build on, ``registries`` those that ask registries
 ``build``     starts the roles on them, in their order
 ``tracking``, ``seeding``, ``downloading``, ``preheating``, ``proxying``  each starts one of them
 ``steering``  starts the control API and webhooks; ``serving`` listens for both

@@ -25,28 +25,28 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(_close_unstarted, parts)
     stack.enter_context(log_events(parts.events))
     await _start_tracing(parts)
-    await stack.enter_async_context(parts.upstream)
-    await stack.enter_async_context(parts.rights)
-    if parts.runs(Role.PROXY) or parts.runs(Role.SEEDER):
-        await stack.enter_async_context(parts.manifests)
-        await stack.enter_async_context(parts.files)
+    await stack.enter_async_context(parts.registry.upstream)
+    await stack.enter_async_context(parts.registry.rights)
+    if parts.place.runs(Role.PROXY) or parts.place.runs(Role.SEEDER):
+        await stack.enter_async_context(parts.registry.manifests)
+        await stack.enter_async_context(parts.registry.files)
     await stack.enter_async_context(parts.cache)
     await stack.enter_async_context(parts.swarm)
     await stack.enter_async_context(parts.transfers)
-    parts.listeners["swarm"] = parts.swarm.port
+    parts.place.listeners["swarm"] = parts.swarm.port
     parts.swarm.on_traffic += [parts.governor.on_traffic, parts.count_traffic]
     parts.watch_traffic()
     parts.governor.start()
     await _start_lending(parts)
-    if parts.runs(Role.TRACKER):
+    if parts.place.runs(Role.TRACKER):
         await start_tracker(parts)
     origins = await build_origins(parts)
-    if parts.runs(Role.SEEDER):
+    if parts.place.runs(Role.SEEDER):
         await start_seeder(parts, origins)
     if config.cluster.enabled:
         await _start_cluster(parts)
     peer = await start_peer(parts, remembered(parts, origins))
-    if parts.runs(Role.PROXY):
+    if parts.place.runs(Role.PROXY):
         await start_proxy(parts, peer)
     await start_api(parts)
     await start_webhooks(parts)
@@ -65,7 +65,7 @@ async def _start_tracing(parts: Parts) -> None:
         about = {
             "service.name": "eagle-node",
             "service.version": __version__,
-            "service.instance.id": parts.node_id,
+            "service.instance.id": parts.place.node_id,
             "eagle.cluster": config.node.cluster,
             "eagle.zone": config.node.zone,
         }
@@ -79,7 +79,7 @@ async def _start_lending(parts: Parts) -> None:
     if config.store is None:
         return
     listener = listen_tcp(Address(parts.swarm_host, config.port), flag="--containerd-port")
-    parts.listeners["containerd"] = bound_address(listener).port
+    parts.place.listeners["containerd"] = bound_address(listener).port
     store = RuntimeStore(
         config,
         parts.config.swarm,
@@ -99,13 +99,13 @@ async def _start_lending(parts: Parts) -> None:
 async def _start_cluster(parts: Parts) -> None:
     cluster = Cluster(
         parts.config,
-        node_id=parts.node_id,
-        host=parts.host,
+        node_id=parts.place.node_id,
+        host=parts.place.host,
         trust=parts.identity,
         keys=parts.key_file,
         metrics=parts.metrics,
-        ports=parts.listeners,
+        ports=parts.place.listeners,
     )
-    parts.cluster = await parts.stack.enter_async_context(cluster)
-    parts.listeners.update(cluster.ports)
+    parts.place.cluster = await parts.stack.enter_async_context(cluster)
+    parts.place.listeners.update(cluster.ports)
     parts.work.append(("cluster", cluster.run()))

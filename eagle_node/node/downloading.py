@@ -27,28 +27,28 @@ async def start_peer(parts: Parts, origin: OriginSources) -> Peer:
     identity = parts.identity
     metainfo = parts.metainfo = await enter(
         MetaInfoClient(
-            parts.seeders,
+            parts.place.seeders,
             credentials=identity.grpc_channel_credentials() if identity else None,
             server_name=SERVER_NAME if identity else None,
         )
     )
     tracker = await enter(
-        TrackerClient(parts.trackers, open_session=partial(_open_session, identity))
+        TrackerClient(parts.place.trackers, open_session=partial(_open_session, identity))
     )
     window = ReceiveWindow(parts.swarm.limit_window)
     parts.swarm.on_traffic.append(window.on_traffic)
     means = Means(
-        node=lambda: parts.info,
+        node=lambda: parts.place.info,
         swarm=parts.swarm,
         metainfo=metainfo,
         tracker=tracker,
-        trackers=parts.announce_urls,
+        trackers=parts.place.announce_urls,
         announces=await enter(AnnounceEndpoint(parts.swarm.host)),
         blocks=await enter(BlockClient(identity.ssl_context(server=False) if identity else None)),
         acquaintance=Acquaintance(),
         config=parts.config.swarm,
         metrics=parts.metrics,
-        discretion=parts.discretion,
+        discretion=parts.registry.discretion,
         download=parts.governor.download,
         window=window,
         clock=monotonic,
@@ -56,18 +56,18 @@ async def start_peer(parts: Parts, origin: OriginSources) -> Peer:
     interval = parts.config.tracker.interval_s
     advertiser = Advertiser(means.node, tracker, parts.transfers, interval)
     parts.advertiser = advertiser
-    if parts.cluster is not None:
-        parts.cluster.on_change.append(lambda _: advertiser.roles_changed())
+    if parts.place.cluster is not None:
+        parts.place.cluster.on_change.append(lambda _: advertiser.roles_changed())
     parts.work.append(("seed-cache", parts.transfers.seeding.seed_cache()))
     parts.work.append(("advertiser", advertiser.run()))
     peer = Peer(
         cache=parts.cache,
         transfers=parts.transfers,
-        access=parts.access,
+        access=parts.registry.access,
         means=means,
         origin=origin,
-        seeders=parts.seeders,
-        is_self=lambda address: address in parts.own_seeders,
+        seeders=parts.place.seeders,
+        is_self=lambda address: address in parts.place.own_seeders,
     )
     parts.preheater = await start_preheating(parts, peer, tracker, advertiser)
     return peer

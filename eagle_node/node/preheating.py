@@ -24,7 +24,7 @@ async def start_preheating(
     enter = parts.stack.enter_async_context
     worker = await enter(
         Worker(
-            node_id=parts.node_id,
+            node_id=parts.place.node_id,
             tracker=tracker,
             fetch=partial(_fetch, parts, peer),
             held=parts.held,
@@ -36,9 +36,9 @@ async def start_preheating(
     return await enter(
         Preheater(
             store=store,
-            upstream=parts.upstream,
+            upstream=parts.registry.upstream,
             tracker=tracker,
-            node=lambda: parts.info,
+            node=lambda: parts.place.info,
             default_registry=parts.config.proxy.default_registry,
             sealed=parts.identity is not None,
             changed=_Teller(parts.events).tell,

@@ -20,38 +20,43 @@ from eagle_node.trust.local_ca_file import LocalCaFile
 
 async def start_proxy(parts: Parts, peer: Peer) -> None:
     """Listen for container runtimes."""
-    config = parts.config.proxy
+    config, registry = parts.config.proxy, parts.registry
     ahead = FetchAhead(
         order=peer.order,
         tell=parts.prefetch,
         holds=parts.holds,
-        memory=parts.memory,
-        node_id=parts.node_id,
+        memory=registry.memory,
+        node_id=parts.place.node_id,
     )
     parts.stack.push_async_callback(ahead.aclose)
     looks = Looks(
         parts.file_looks,
-        parts.upstream,
+        registry.upstream,
         order=parts.registry_owners,
         looker_at=parts.looker_at,
         private=parts.identity is not None,
     )
     listener = listen_tcp(config.listen, flag="--proxy-listen")
-    parts.listeners["proxy"] = bound_address(listener).port
+    parts.place.listeners["proxy"] = bound_address(listener).port
     await parts.stack.enter_async_context(
         Proxy(
             config,
             listener,
-            blobs=BlobHandler(peer, parts.access, parts.metrics),
+            blobs=BlobHandler(peer, registry.access, parts.metrics),
             manifests=ManifestHandler(
-                Manifests(parts.relay, parts.manifests, parts.memory, rights=parts.rights),
+                Manifests(
+                    registry.relay,
+                    registry.manifests,
+                    registry.memory,
+                    rights=registry.rights,
+                ),
                 parts.metrics,
                 given=ahead.given if parts.config.seeder.prefetch else None,
                 named=parts.images.given,
             ),
-            passing=Passing(parts.upstream, parts.metrics),
+            passing=Passing(registry.upstream, parts.metrics),
             rules=Rules(config),
-            look=LookHandler(looks, parts.files),
+            look=LookHandler(looks, registry.files),
             metrics=parts.metrics,
             ca=LocalCaFile(parts.config.node.data_dir / LOCAL_CA),
             tracer=parts.tracer,

@@ -15,7 +15,7 @@ from pathlib import Path
 from eagle_node import __version__
 from eagle_node.config.tree import Config
 from eagle_node.node.build import build
-from eagle_node.node.parts import NodePorts, Parts
+from eagle_node.node.place import NodePorts, Place
 from eagle_node.runtime.lock import exclusive
 
 log = logging.getLogger(__name__)
@@ -36,21 +36,21 @@ async def run_node(config: Config, *, ready: Callable[[NodePorts], None] | None 
         async with AsyncExitStack() as stack:
             parts = await build(config, stack)
             stack.callback(ports_file.unlink, missing_ok=True)
-            _write_atomically(ports_file, json.dumps(asdict(parts.ports)))
-            _announce(config, parts)
+            _write_atomically(ports_file, json.dumps(asdict(parts.place.ports)))
+            _announce(config, parts.place)
             if ready is not None:
-                ready(parts.ports)
+                ready(parts.place.ports)
             async with asyncio.TaskGroup() as tasks:
                 for name, work in parts.running():
                     tasks.create_task(work, name=name)
 
 
-def _announce(config: Config, parts: Parts) -> None:
+def _announce(config: Config, place: Place) -> None:
     roles = ", ".join(sorted(config.node.roles))
-    log.info("eagle-node %s, node %s, roles: %s", __version__, parts.info.node_id, roles)
-    ports = " ".join(f"{name}={port}" for name, port in asdict(parts.ports).items() if port)
-    log.info("reached by other nodes at %s; ports: %s", parts.info.host, ports)
-    if config.node.cluster_key_file is None and len(parts.seeders()) + len(parts.trackers()) > 2:
+    log.info("eagle-node %s, node %s, roles: %s", __version__, place.node_id, roles)
+    ports = " ".join(f"{name}={port}" for name, port in asdict(place.ports).items() if port)
+    log.info("reached by other nodes at %s; ports: %s", place.host, ports)
+    if config.node.cluster_key_file is None and len(place.seeders()) + len(place.trackers()) > 2:
         log.warning(
             "no --cluster-key-file: whoever reaches the swarm and metainfo ports can join and read"
         )

@@ -37,7 +37,7 @@ async def build_origins(parts: Parts) -> Origins:
         )
         parts.stack.push_async_callback(archive.aclose)
         parts.cache.on_commit.append(archive.keep)
-    origins = Origins(parts.upstream, parts.access, parts.config.seeder, archive)
+    origins = Origins(parts.registry.upstream, parts.registry.access, parts.config.seeder, archive)
     parts.stack.push_async_callback(origins.aclose)
     return origins
 
@@ -64,7 +64,7 @@ def _service(parts: Parts, origins: Origins) -> SeederService:
         limit=parts.config.seeder.prefetch,
         cache=parts.cache,
         transfers=parts.transfers,
-        access=parts.access,
+        access=parts.registry.access,
         origin=origins.source,
         turns=origins.turns,
         metrics=parts.metrics,
@@ -73,15 +73,15 @@ def _service(parts: Parts, origins: Origins) -> SeederService:
     return SeederService(
         cache=parts.cache,
         transfers=parts.transfers,
-        access=parts.access,
+        access=parts.registry.access,
         origin=remembered(parts, origins),
         prefetcher=prefetcher,
         registry_at=lambda url: registries.get(url, url.authority),
-        announce_urls=parts.announce_urls,
+        announce_urls=parts.place.announce_urls,
         report=parts.report_soon,
         upload=parts.governor.upload,
         swarm_port=parts.swarm.port,
-        node_id=parts.node_id,
+        node_id=parts.place.node_id,
         metrics=parts.metrics,
     )
 
@@ -97,7 +97,9 @@ async def _listen(parts: Parts, service: SeederService) -> None:
     listen_tcp(address, flag="--metainfo-port").close()
     server = grpc.aio.server(options=SERVER_OPTIONS)
     add_metainfo_service(server, service, parts.tracer)
-    parts.desk = RegistryDesk(parts.upstream, parts.manifests, parts.config.proxy, parts.rights)
+    parts.desk = RegistryDesk(
+        parts.registry.upstream, parts.registry.manifests, parts.config.proxy, parts.registry.rights
+    )
     add_registry_service(server, DeskService(parts.desk), parts.tracer)
     add_file_service(server, FileLookService(parts.file_looks), parts.tracer)
     try:
@@ -109,7 +111,7 @@ async def _listen(parts: Parts, service: SeederService) -> None:
         raise StartError(f"cannot listen on {address} (--metainfo-port): {error}") from error
     await server.start()
     parts.stack.push_async_callback(server.stop, 1.0)
-    parts.listeners["metainfo"] = port
-    parts.own_seeders = own_among(parts.config.seeder.pinned, port)
-    if not parts.own_seeders:
-        parts.own_seeders = {Address(parts.host, port)}
+    parts.place.listeners["metainfo"] = port
+    parts.place.own_seeders = own_among(parts.config.seeder.pinned, port)
+    if not parts.place.own_seeders:
+        parts.place.own_seeders = {Address(parts.place.host, port)}

@@ -20,17 +20,17 @@ async def start_api(parts: Parts) -> None:
     """Serve the control API; the peer comes first."""
     assert parts.preheater is not None, "the peer comes first"
     view = None
-    if parts.cluster is not None:
-        view = ClusterView(parts.config, parts.cluster, parts.events)
+    if parts.place.cluster is not None:
+        view = ClusterView(parts.config, parts.place.cluster, parts.events)
     status = NodeStatus(
         config=parts.config,
-        info=parts.info,
+        info=parts.place.info,
         metrics=parts.metrics,
         cache=parts.cache,
         swarm=parts.swarm,
-        cluster=parts.cluster,
+        cluster=parts.place.cluster,
         view=view,
-        upstream=parts.upstream,
+        upstream=parts.registry.upstream,
         lending=parts.lending,
     )
     activity = Activity(
@@ -59,7 +59,7 @@ async def start_api(parts: Parts) -> None:
     )
     app = build_api(control, parts.metrics, events=parts.events, token=_api_token(parts.config.api))
     port = await serve(parts, app, parts.config.api.listen, flag="--api-listen")
-    parts.listeners["api"] = port
+    parts.place.listeners["api"] = port
 
 
 async def start_webhooks(parts: Parts) -> None:
@@ -83,7 +83,7 @@ async def start_webhooks(parts: Parts) -> None:
         nodes=parse_selection(config.nodes).text,
     )
     port = await serve(parts, webhooks.app(), config.listen, flag="--webhook-listen")
-    parts.listeners["webhook"] = port
+    parts.place.listeners["webhook"] = port
 
 
 def _api_token(config: ApiConfig) -> str | None:

@@ -18,9 +18,9 @@ async def start_tracker(parts: Parts) -> None:
     service = await parts.stack.enter_async_context(TrackerService(config, parts.metrics, database))
     tls = parts.identity.ssl_context(server=True) if parts.identity else None
     port = await serve(parts, service.app(), config.listen, flag="--tracker-port", tls=tls)
-    parts.listeners["tracker"] = port
+    parts.place.listeners["tracker"] = port
     pinned = {url: parse_address(URL(url).authority) for url in config.pinned}
     own = own_among(list(pinned.values()), port)
     own_urls = [url for url, address in pinned.items() if address in own]
-    own_urls = own_urls or [f"http://{Address(parts.host, port)}"]
-    parts.own_trackers = {parts.tracker_url(url) for url in own_urls}
+    own_urls = own_urls or [f"http://{Address(parts.place.host, port)}"]
+    parts.place.own_trackers = {parts.place.tracker_url(url) for url in own_urls}
