@@ -17,7 +17,8 @@ from eagle_node.node.images import Images
 from eagle_node.node.shares import Shares
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.sockets import Address
-from eagle_node.swarm.session import Connection, Swarm
+from eagle_node.swarm.connections import Connection
+from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.transfer import Transfer
 from eagle_node.swarm.transfers import Transfers
 
@@ -99,7 +100,7 @@ class Activity:
         return tuple(rows)
 
     def _connections(self) -> dict[InfoHash, list[Connection]]:
-        return self._swarm.connections(_MOST_TORRENTS)
+        return self._swarm.connections.latest(_MOST_TORRENTS)
 
     def _running(
         self, transfer: Transfer, connections: dict[InfoHash, list[Connection]]

@@ -78,11 +78,12 @@ class SegmentFetches:
 
     def parent_state(self, stripe: int) -> m.Parent:
         """What those whom this node has dialled could send; its children are not among them."""
+        connections, torrents = self._means.swarm.connections, self._job.torrents
         offers = [
             has_more
             for index in self._active
             if self._parents.stripe_of(index) == stripe
-            for endpoint, has_more in self._means.swarm.offers(self._job.torrents[index].info_hash)
+            for endpoint, has_more in connections.offers(torrents[index].info_hash)
             if self._parents.has_dialled(endpoint)
         ]
         if not offers:

@@ -55,7 +55,7 @@ class Seeding:
         hashes = [torrent.info_hash for torrent in self._seeded.get(digest, ())]
         if digest in self._whole:
             hashes.append(self._whole[digest])
-        return self._swarm.is_drawn_from(hashes)
+        return self._swarm.connections.draw_from(hashes)
 
     async def torrents_of(self, digest: Digest) -> Sequence[SegmentTorrent]:
         """The torrents of a whole blob, offered from now on; made again when they were lost."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -17,39 +17,19 @@ from eagle_node.base.errors import StartError
 from eagle_node.base.ids import InfoHash
 from eagle_node.config.tree import SwarmConfig
 from eagle_node.runtime.threads import finish_in_thread
-from eagle_node.swarm.events import (
-    PeerLost,
-    PieceRejected,
-    TorrentEvent,
-    TorrentFailed,
-    TorrentFinished,
-    TorrentProgressed,
-    Traffic,
-)
+from eagle_node.swarm.connections import Connections
+from eagle_node.swarm.events import Traffic
+from eagle_node.swarm.progress import Observer, Progress, hash_of
 from eagle_node.swarm.settings import session_settings
 from eagle_node.swarm.torrents import SegmentTorrent
 
 log = logging.getLogger(__name__)
 
-Observer = Callable[[TorrentEvent], None]
-
 _LISTEN_TIMEOUT_S = 5.0
 _STATUS_INTERVAL_S = 0.5
 _REFRESH_S = 1.0
-_ENOSPC = 28
 _TOLD = int(lt.alert_category.connect | lt.alert_category.tracker | lt.alert_category.error)
 """Alerts that are logged as they are, at level debug."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """One end of a torrent's connection."""
-
-    host: str
-    port: int
-    received_rate: int
-    """Payload, bytes/s over libtorrent's last seconds."""
-    sent_rate: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +53,9 @@ class Swarm:
         self._config = config
         self._identity = identity
         self._session: Any = None
-        self._observers: dict[InfoHash, Observer] = {}
         self._handles: dict[InfoHash, Any] = {}
-        self._active: set[InfoHash] = set()
-        self._flushing: set[InfoHash] = set()
-        self._linked: dict[InfoHash, None] = {}
-        """Torrents that may have connections, those that had their first longest ago first."""
+        self._progress = Progress(self._handles)
+        self.connections = Connections(self._handles)
         self._reader = self._writer = -1
         self._listening: asyncio.Future[int] | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -128,7 +105,9 @@ class Swarm:
         if last[0] is None:
             return
         asyncio.get_running_loop().remove_reader(self._reader)
-        self._observers.clear()
+        for info_hash in list(self._handles):
+            self._progress.end(info_hash)
+            self.connections.forget(info_hash)
         self._handles.clear()
         await finish_in_thread(_destroy, last)
         os.close(self._reader)
@@ -170,8 +149,7 @@ class Swarm:
         """Be ready to fetch a segment into its file: peers may connect, nobody is dialled yet."""
         parameters = self._parameters(torrent.metainfo, directory)
         parameters.flags |= lt.torrent_flags.sequential_download
-        self._observers[torrent.info_hash] = observer
-        self._active.add(torrent.info_hash)
+        self._progress.begin(torrent.info_hash, observer)
         self._add(torrent.info_hash, parameters)
 
     def start(self, info_hash: InfoHash, trackers: Sequence[str]) -> None:
@@ -206,61 +184,10 @@ class Swarm:
     def remove(self, info_hash: InfoHash) -> None:
         """Let go of a torrent; its file stays."""
         handle = self._handles.pop(info_hash, None)
-        self._observers.pop(info_hash, None)
-        self._active.discard(info_hash)
-        self._flushing.discard(info_hash)
-        self._linked.pop(info_hash, None)
+        self._progress.end(info_hash)
+        self.connections.forget(info_hash)
         if handle is not None and self._session is not None:
             self._session.remove_torrent(handle)
-
-    def offers(self, info_hash: InfoHash) -> list[tuple[tuple[str, int], bool]]:
-        """The remote ends of established connections, and whether they have what is missing here.
-
-        Asks libtorrent's thread and waits for it, well under a millisecond.
-        """
-        handle = self._handles.get(info_hash)
-        if handle is None:
-            return []
-        connecting = lt.peer_info.connecting | lt.peer_info.handshake
-        established = (peer for peer in handle.get_peer_info() if not peer.flags & connecting)
-        return [
-            (tuple(peer.ip), bool(peer.flags & lt.peer_info.interesting)) for peer in established
-        ]
-
-    def is_drawn_from(self, info_hashes: Iterable[InfoHash]) -> bool:
-        """Whether a connected peer wants something of one of these torrents.
-
-        Asks libtorrent's thread for each that was connected lately, well under a millisecond.
-        """
-        return any(
-            peer.flags & lt.peer_info.remote_interested
-            for info_hash in info_hashes
-            if info_hash in self._linked
-            for peer in self._handles[info_hash].get_peer_info()
-        )
-
-    def connections(self, most: int) -> dict[InfoHash, list[Connection]]:
-        """Established connections of the ``most`` torrents that were connected last.
-
-        Asks libtorrent's thread for each, well under a millisecond.
-        """
-        found: dict[InfoHash, list[Connection]] = {}
-        for info_hash in list(reversed(self._linked))[:most]:
-            peers = self._handles[info_hash].get_peer_info()
-            if not peers:
-                del self._linked[info_hash]
-            pending = lt.peer_info.connecting | lt.peer_info.handshake
-            found[info_hash] = [
-                Connection(
-                    host=peer.ip[0],
-                    port=peer.ip[1],
-                    received_rate=peer.payload_down_speed,
-                    sent_rate=peer.payload_up_speed,
-                )
-                for peer in peers
-                if not peer.flags & pending
-            ]
-        return {info_hash: peers for info_hash, peers in found.items() if peers}
 
     def limit(self, *, upload: int, download: int) -> None:
         """Bound the session's rates, bytes/s; 0 is no limit."""
@@ -317,7 +244,7 @@ class Swarm:
         traffic_due = 0.0
         while True:
             await asyncio.sleep(min(_STATUS_INTERVAL_S, self._traffic_wanted_s))
-            if self._active:
+            if self._progress.is_awaited:
                 self._session.post_torrent_updates()
             if loop.time() >= traffic_due and self._handles:
                 traffic_due = loop.time() + self._traffic_wanted_s
@@ -338,32 +265,22 @@ class Swarm:
             log.debug("%s: %s", alert.what(), alert.message())
         match alert:
             case lt.torrent_finished_alert():
-                self._flush(_info_hash(alert.handle))
+                self._progress.complete(_torrent_of(alert))
             case lt.cache_flushed_alert():
-                flushed = _info_hash(alert.handle)
-                if flushed in self._flushing:
-                    self._flushing.discard(flushed)
-                    self._tell(TorrentFinished(flushed))
+                self._progress.flushed(_torrent_of(alert))
             case lt.peer_connect_alert():
-                linked = _info_hash(alert.handle)
-                if linked in self._handles:
-                    self._linked.pop(linked, None)
-                    self._linked[linked] = None
+                self.connections.began(_torrent_of(alert))
             case lt.peer_disconnected_alert():
-                lost = _info_hash(alert.handle)
-                if lost in self._active:
-                    self._tell(PeerLost(lost, *alert.ip))
+                self._progress.lost(_torrent_of(alert), *alert.ip)
             case lt.state_update_alert():
                 for status in alert.status:
-                    self._progressed(status)
+                    self._progress.updated(status)
             case lt.session_stats_alert():
                 self._traffic(alert.values)
             case lt.file_error_alert() | lt.torrent_error_alert():
-                failed = _info_hash(alert.handle)
-                full = alert.error.value() == _ENOSPC
-                self._tell(TorrentFailed(failed, alert.message(), full))
+                self._progress.failed(_torrent_of(alert), alert.error, alert.message())
             case lt.hash_failed_alert():
-                self._tell(PieceRejected(_info_hash(alert.handle), int(alert.piece_index)))
+                self._progress.rejected(_torrent_of(alert), int(alert.piece_index))
             case lt.listen_succeeded_alert():
                 if self._listening is not None and not self._listening.done():
                     self._listening.set_result(int(alert.port))
@@ -371,29 +288,6 @@ class Swarm:
                 self._listen_failed(alert)
             case lt.alerts_dropped_alert():
                 log.warning("libtorrent dropped alerts; progress is read from status instead")
-
-    def _progressed(self, status: Any) -> None:
-        info_hash = InfoHash(status.info_hashes.get_best().to_bytes()[:20])
-        if info_hash not in self._active:
-            return
-        if status.is_seeding:
-            self._flush(info_hash)
-            return
-        self._tell(
-            TorrentProgressed(
-                info_hash, status.total_done, status.total_payload_download, status.num_peers
-            )
-        )
-
-    def _flush(self, info_hash: InfoHash) -> None:
-        """A download is complete and verified, but its last blocks may not be in the file yet."""
-        if info_hash not in self._active:
-            return
-        self._active.discard(info_hash)
-        self._flushing.add(info_hash)
-        handle = self._handles[info_hash]
-        handle.unset_flags(lt.torrent_flags.update_subscribe)
-        handle.flush_cache()
 
     def _traffic(self, values: dict[str, int]) -> None:
         overhead = ("ip_overhead_bytes", "bytes")
@@ -416,13 +310,6 @@ class Swarm:
             return
         self._listening.set_exception(StartError(message))
 
-    def _tell(self, event: TorrentEvent) -> None:
-        observer = self._observers.get(event.info_hash)
-        if observer is not None:
-            observer(event)
-        elif isinstance(event, TorrentFailed):
-            log.warning("torrent %s: %s", event.info_hash.hex(), event.reason)
-
 
 def _with_port(config: SwarmConfig) -> SwarmConfig:
     """Port 0 made definite: libtorrent would take another free one for each interface."""
@@ -433,8 +320,8 @@ def _with_port(config: SwarmConfig) -> SwarmConfig:
     return replace(config, port=config.port or port, ssl_port=config.ssl_port or port)
 
 
-def _info_hash(handle: Any) -> InfoHash:
-    return InfoHash(handle.info_hashes().get_best().to_bytes()[:20])
+def _torrent_of(alert: Any) -> InfoHash:
+    return hash_of(alert.handle.info_hashes())
 
 
 def _destroy(last: list[Any]) -> None:
