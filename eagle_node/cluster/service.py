@@ -154,11 +154,6 @@ class Cluster:
         """For how long this node has a lease if nobody renews it; 0 when it has not."""
         return self._consensus.remaining_s(lease) if self._consensus is not None else 0.0
 
-    @property
-    def carries_vip(self) -> bool:
-        """Whether the virtual address is on this host."""
-        return self._vip is not None and self._vip.epoch is not None
-
     def unready(self) -> Sequence[str]:
         """Why this node does not know its place yet."""
         return [] if self._settled.is_set() else ["looking for the cluster"]

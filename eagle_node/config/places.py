@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface
+from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
 from eagle_node.runtime.sockets import Address
@@ -51,11 +51,6 @@ class VipAddress:
     length: int
     interface: str | None = None
     """Where it belongs; None: the interface that is in its network."""
-
-    @property
-    def in_network(self) -> IPv4Interface | IPv6Interface:
-        """The address with its network."""
-        return ip_interface((self.ip, self.length))
 
     def __str__(self) -> str:
         place = f"@{self.interface}" if self.interface else ""

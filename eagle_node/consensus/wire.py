@@ -77,11 +77,6 @@ def parse_plain(kind: type[T], body: bytes) -> T:
     return cast(T, _guarded(body, kind, _reader(cast(Any, kind))))
 
 
-def render_command(command: object) -> bytes:
-    """One of `eagle_node.consensus.records.Command`."""
-    return render(command)
-
-
 def parse_union(union: Any, body: bytes) -> Any:
     """A member of a union of dataclasses, as `render` made it."""
     return _parse_tagged(body, union)

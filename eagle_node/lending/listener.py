@@ -96,10 +96,6 @@ class Listener:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    def is_busy(self, digest: Digest) -> bool:
-        """Whether a peer is connected for one of a blob's segments."""
-        return digest in self._connections.values()
-
     def _cut(self, digest: Digest) -> None:
         """Peers that are being sent a blob which is not offered any more ask others at once."""
         for writer, served in list(self._connections.items()):

@@ -5,10 +5,9 @@ Fields are tagged; a reader skips tags of newer versions and takes the default f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 
 from eagle_node.base.errors import UsageError
 from eagle_node.membership.packing import Malformed, Reader, pack_blob, pack_text, pack_u16
@@ -75,11 +74,6 @@ class Meta:
     def label(self, name: str) -> str:
         """A further fact; empty when it is not told."""
         return dict(self.labels).get(name, "")
-
-    @property
-    def ports_by_name(self) -> Mapping[str, int]:
-        """All listeners."""
-        return MappingProxyType(dict(self.ports))
 
 
 @lru_cache(_CACHED)
