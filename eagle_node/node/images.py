@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.digest import Digest, looks_like_digest
 from eagle_node.registry.image_manifest import named_blobs
 from eagle_node.registry.names import BlobRef, Repository
@@ -16,7 +15,7 @@ class Images:
     """A memory of names, for people only; the most recent name of a blob wins."""
 
     def __init__(self) -> None:
-        self._names: OrderedDict[Digest, str] = OrderedDict()
+        self._names: BoundedDict[Digest, str] = BoundedDict(_MOST)
 
     def name(self, digest: Digest) -> str:
         """``registry/repository``, with a tag when one led to the blob; empty: not known."""
@@ -44,6 +43,3 @@ class Images:
 
     def _note(self, digest: Digest, name: str) -> None:
         self._names[digest] = name
-        self._names.move_to_end(digest)
-        while len(self._names) > _MOST:
-            self._names.popitem(last=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.errors import Denied, EagleError, Silent, Unavailable
 from eagle_node.base.ids import NodeId
 from eagle_node.metainfo.client import MetaInfoClient
@@ -96,7 +96,7 @@ class Relay:
         self._metrics = metrics
         self._clock = clock
         self._failing: set[Address] = set()
-        self._written: OrderedDict[Repository, float] = OrderedDict()
+        self._written: BoundedDict[Repository, float] = BoundedDict(_MOST_WRITTEN)
 
     async def reader(self, registry: str, authorization: str | None) -> str | None:
         """Whose rights count for one who shows ``authorization``: see `Upstream.reader`."""
@@ -108,9 +108,6 @@ class Relay:
         Desks may remember what was there before, so the registry itself is asked for a while.
         """
         self._written[repository] = self._clock() + WRITTEN_S
-        self._written.move_to_end(repository)
-        while len(self._written) > _MOST_WRITTEN:
-            self._written.popitem(last=False)
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """Return if the reader may have ``blob``; `Denied` or `Unavailable`."""

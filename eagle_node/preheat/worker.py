@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError, Unavailable
 from eagle_node.base.ids import NodeId
@@ -56,7 +56,7 @@ class Worker:
         self._tracker = tracker
         self._fetch = fetch
         self._held = held
-        self._errands: OrderedDict[str, _Running] = OrderedDict()
+        self._errands: BoundedDict[str, _Running] = BoundedDict(_MOST_REMEMBERED)
         self._asked: dict[str, int] = {}
         """Trackers to report to, and how often in a row they did not answer."""
         self._woken = asyncio.Event()
@@ -121,8 +121,6 @@ class Worker:
         running = self._errands[errand.id] = _Running(errand, set())
         log.info("fetching %d blobs of %s for others", len(errand.blobs), errand.repository)
         running.task = self._tasks.spawn(self._work(running), name=f"errand-{errand.id[:12]}")
-        while len(self._errands) > _MOST_REMEMBERED:
-            self._errands.popitem(last=False)
 
     def _drop_all_but(self, wanted: Collection[str]) -> None:
         """Give up what nobody wants any more; what is done is remembered."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError
 from eagle_node.base.ids import NodeId
@@ -51,7 +51,7 @@ class FetchAhead:
         self._memory = memory
         self._node_id = node_id
         self._clock = clock
-        self._told: OrderedDict[AccessKey, float] = OrderedDict()
+        self._told: BoundedDict[AccessKey, float] = BoundedDict(_MOST_TOLD)
         self._telling = 0
         self._tasks = TaskSet()
 
@@ -95,9 +95,6 @@ class FetchAhead:
         if told is not None and now - told < _ONCE_S:
             return True
         self._told[key] = now
-        self._told.move_to_end(key)
-        while len(self._told) > _MOST_TOLD:
-            self._told.popitem(last=False)
         return False
 
     async def _send(self, seeder: Address, request: PrefetchRequest) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TypeVar
-
 from aiohttp import hdrs, web
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.check_image import MANIFEST_TYPE, REPOSITORY, check_image, is_check_tag
 from eagle_node.base.digest import Digest, digest_of
 from eagle_node.proxy.conditional import head_response
 from eagle_node.registry.route import BlobRoute, ManifestRoute, Route, TagsRoute
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _MOST = 64
 """Tags that are remembered; a check looks at its own within seconds."""
@@ -26,8 +21,8 @@ class CheckAnswers:
     """
 
     def __init__(self) -> None:
-        self._blobs: OrderedDict[Digest, tuple[bytes, str]] = OrderedDict()
-        self._pulled: OrderedDict[str, None] = OrderedDict()
+        self._blobs: BoundedDict[Digest, tuple[bytes, str]] = BoundedDict(3 * _MOST)
+        self._pulled: BoundedDict[str, None] = BoundedDict(_MOST)
 
     def answer(self, request: web.BaseRequest, route: Route) -> web.StreamResponse | None:
         """The answer; None when the request is for something else."""
@@ -50,7 +45,7 @@ class CheckAnswers:
             image = check_image(tag)
             content = image.manifest
             for blob in (image.manifest, image.config, image.layer):
-                _remember(self._blobs, digest_of(blob), (blob, tag), most=3 * _MOST)
+                self._blobs[digest_of(blob)] = (blob, tag)
         headers = {
             hdrs.CONTENT_TYPE: MANIFEST_TYPE,
             "Docker-Content-Digest": digest_of(content),
@@ -63,19 +58,12 @@ class CheckAnswers:
         if not content:
             return None
         if request.method == hdrs.METH_GET and content == check_image(tag).config:
-            _remember(self._pulled, tag, None, most=_MOST)
+            self._pulled[tag] = None
         headers = {
             hdrs.CONTENT_TYPE: "application/octet-stream",
             "Docker-Content-Digest": digest,
         }
         return _response(request, headers, content)
-
-
-def _remember(memory: OrderedDict[K, V], key: K, value: V, *, most: int) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    while len(memory) > most:
-        memory.popitem(last=False)
 
 
 def _response(

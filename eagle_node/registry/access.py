@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NewType, Protocol
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.authorizer import ANYBODY
@@ -78,9 +78,8 @@ class AccessMemory:
         self._deny_ttl_s = deny_ttl_s
         self._stale_limit_s = stale_limit_s
         self._clock = clock
-        self._limit = limit
         self._salt = secrets.token_bytes(16)
-        self._words: OrderedDict[AccessKey, _Word] = OrderedDict()
+        self._words: BoundedDict[AccessKey, _Word] = BoundedDict(limit)
 
     def __len__(self) -> int:
         return len(self._words)
@@ -149,9 +148,6 @@ class AccessMemory:
 
     def _store(self, key: AccessKey, word: _Word) -> None:
         self._words[key] = word
-        self._words.move_to_end(key)
-        while len(self._words) > self._limit:
-            self._words.popitem(last=False)
 
 
 class BlobChecker(Protocol):

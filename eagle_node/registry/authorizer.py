@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.errors import EagleError, Silent
 from eagle_node.registry.challenge import (
     BasicChallenge,
@@ -63,7 +63,7 @@ class Authorizer:
         self._tokens = tokens
         self._credentials = credentials
         self._health = health
-        self._challenges: OrderedDict[_Key, Challenge] = OrderedDict()
+        self._challenges: BoundedDict[_Key, Challenge] = BoundedDict(_MAX_CHALLENGES)
 
     @asynccontextmanager
     async def send(
@@ -192,9 +192,6 @@ class Authorizer:
 
     def _remember(self, key: _Key, challenge: Challenge) -> None:
         self._challenges[key] = challenge
-        self._challenges.move_to_end(key)
-        while len(self._challenges) > _MAX_CHALLENGES:
-            self._challenges.popitem(last=False)
 
 
 def _strongest(challenges: tuple[Challenge, ...]) -> Challenge | None:

@@ -6,10 +6,10 @@ import email.utils
 import hashlib
 import math
 import secrets
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.errors import Denied, EagleError, Silent, Unavailable
 from eagle_node.registry.circuit import FIRST_PATIENCE_S, Circuit, Turn
 from eagle_node.runtime.clock import Clock, monotonic
@@ -65,12 +65,12 @@ class RegistryHealth:
     def __init__(self, clock: Clock = monotonic) -> None:
         self._clock = clock
         self._salt = secrets.token_bytes(16)
-        self._limits: OrderedDict[tuple[str, bytes], _Limit] = OrderedDict()
-        self._troubles: OrderedDict[str, _Trouble] = OrderedDict()
+        self._limits: BoundedDict[tuple[str, bytes], _Limit] = BoundedDict(_MOST_LIMITS)
+        self._troubles: BoundedDict[str, _Trouble] = BoundedDict(_MOST_REGISTRIES)
         """The one that was asked in vain most lately comes last."""
-        self._doubts: OrderedDict[str, float] = OrderedDict()
+        self._doubts: BoundedDict[str, float] = BoundedDict(_MOST_REGISTRIES)
         """Until when another node's word counts."""
-        self._heard: OrderedDict[str, float] = OrderedDict()
+        self._heard: BoundedDict[str, float] = BoundedDict(_MOST_REGISTRIES)
         """When there last was an answer."""
 
     def admit(self, registry: str, authorization: str | None) -> Turn:
@@ -145,7 +145,7 @@ class RegistryHealth:
 
     def doubt(self, registry: str) -> None:
         """Another node says that the registry is silent: for a while patience with it is short."""
-        _note(self._doubts, registry, self._clock() + DOUBT_S)
+        self._doubts[registry] = self._clock() + DOUBT_S
 
     def vouch(self, registry: str, age_s: float) -> None:
         """Another node has had an answer of the registry ``age_s`` ago, so this one may ask."""
@@ -173,26 +173,20 @@ class RegistryHealth:
         ]
 
     def check(self) -> None:
-        """Assert the bounds."""
-        assert len(self._limits) <= _MOST_LIMITS
-        assert len(self._troubles) <= _MOST_REGISTRIES
-        assert len(self._doubts) <= _MOST_REGISTRIES
-        assert len(self._heard) <= _MOST_REGISTRIES
+        """Assert the invariants of what stands between this node and a registry."""
         for trouble in self._troubles.values():
             trouble.circuit.check()
 
     def _hear(self, registry: str) -> None:
         self._doubts.pop(registry, None)
-        _note(self._heard, registry, self._clock())
+        self._heard[registry] = self._clock()
 
     def _worse(self, registry: str, reason: str) -> _Trouble:
         now = self._clock()
         self._forget(now)
-        trouble = self._troubles.setdefault(registry, _Trouble(now, reason, now))
+        trouble = self._troubles.get(registry) or _Trouble(now, reason, now)
         trouble.reason, trouble.last = reason, now
-        self._troubles.move_to_end(registry)
-        while len(self._troubles) > _MOST_REGISTRIES:
-            self._troubles.popitem(last=False)
+        self._troubles[registry] = trouble
         return trouble
 
     def _forget(self, now: float) -> None:
@@ -207,20 +201,10 @@ class RegistryHealth:
             return
         key = self._key(registry, authorization)
         self._limits[key] = _Limit(self._clock() + wait_s, refusal)
-        self._limits.move_to_end(key)
-        while len(self._limits) > _MOST_LIMITS:
-            self._limits.popitem(last=False)
 
     def _key(self, registry: str, authorization: str | None) -> tuple[str, bytes]:
         shown = (authorization or "").encode("utf-8", "surrogateescape")
         return registry, hashlib.blake2b(shown, key=self._salt).digest()
-
-
-def _note(times: OrderedDict[str, float], registry: str, when: float) -> None:
-    times[registry] = when
-    times.move_to_end(registry)
-    while len(times) > _MOST_REGISTRIES:
-        times.popitem(last=False)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.digest import Digest, digest_of, parse_digest
 from eagle_node.base.errors import Denied, EagleError, Unavailable, WrongContent
 from eagle_node.registry.access import VERDICTS, AccessKey, AccessMemory, Grant, recall_kept
@@ -70,19 +70,16 @@ class Manifests:
         self._rights = rights
         self._tag_ttl_s = tag_ttl_s
         self._clock = clock
-        self._recent: OrderedDict[AccessKey, _Recent] = OrderedDict()
+        self._recent: BoundedDict[AccessKey, _Recent] = BoundedDict(_MOST_RECENT)
         self._asking: SingleFlight[tuple[AccessKey, bool], ManifestAnswer] = SingleFlight(
             "manifest"
         )
-        self._written: OrderedDict[tuple[Repository, str], float] = OrderedDict()
+        self._written: BoundedDict[tuple[Repository, str], float] = BoundedDict(_MOST_RECENT)
 
     def written(self, repository: Repository, reference: str) -> None:
         """A client has just changed this manifest or tag: for a while nothing old will do."""
         self._source.written(repository)
         self._written[repository, reference] = self._clock() + _WRITTEN_S
-        self._written.move_to_end((repository, reference))
-        while len(self._written) > _MOST_RECENT:
-            self._written.popitem(last=False)
 
     async def get(self, asked: ManifestQuestion) -> ManifestAnswer:
         """The manifest; raises `Denied`, `Unavailable`, or `WrongContent` for another digest's."""
@@ -176,8 +173,7 @@ class Manifests:
         now = self._clock()
         kept = outcome.copy() if isinstance(outcome, Denied) else outcome
         self._recent[key] = _Recent(now + self._tag_ttl_s, kept)
-        self._recent.move_to_end(key)
-        while len(self._recent) > _MOST_RECENT or next(iter(self._recent.values())).until <= now:
+        while next(iter(self._recent.values())).until <= now:
             self._recent.popitem(last=False)
 
     def _key(self, asked: ManifestQuestion) -> AccessKey:

@@ -11,11 +11,11 @@ import hashlib
 import os
 import secrets
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.errors import StartError
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.clock import Clock
@@ -32,6 +32,7 @@ _BATCH_S = 1.0
 _RENEW_S = 60.0
 """A yes that was noted so lately is not noted again."""
 _MOST = 65536
+_MOST_SLOW = 1024
 _KEY_SIZE = 32
 _SCRYPT = {"n": 1 << 14, "r": 8, "p": 1, "maxmem": 64 << 20}
 """RFC 7914: 16 MiB and some 50 ms for each guess."""
@@ -78,8 +79,8 @@ class Rights:
         self._database = Database(directory / "rights.sqlite", (_create,))
         self._secret = b""
         self._pending: dict[_Question, _Note] = {}
-        self._noted: OrderedDict[_Question, float] = OrderedDict()
-        self._slow: OrderedDict[str, bytes] = OrderedDict()
+        self._noted: BoundedDict[_Question, float] = BoundedDict(_MOST)
+        self._slow: BoundedDict[str, bytes] = BoundedDict(_MOST_SLOW)
         """Slow hashes of passwords, for as long as this process lives; the writer thread's."""
         self._wake = asyncio.Event()
         self._memory = Memory("rights over a restart")
@@ -104,9 +105,6 @@ class Rights:
         if said_at < self._noted.get(question, float("-inf")) + _RENEW_S:
             return
         self._noted[question] = said_at
-        self._noted.move_to_end(question)
-        while len(self._noted) > _MOST:
-            self._noted.popitem(last=False)
         self._note(question, _Note(said_at, size))
 
     def no(self, blob: BlobRef, authorization: str | None) -> None:
@@ -182,8 +180,6 @@ class Rights:
             return b"\0" + hashlib.blake2b(raw, key=self._secret).digest()
         if reader not in self._slow:
             self._slow[reader] = hashlib.scrypt(raw, salt=self._secret, **_SCRYPT)
-            while len(self._slow) > 1024:
-                self._slow.popitem(last=False)
         return b"\0" + self._slow[reader]
 
 

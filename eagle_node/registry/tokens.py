@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +11,7 @@ from urllib.parse import urlencode
 from multidict import CIMultiDict
 from yarl import URL
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.registry.challenge import BearerChallenge
 from eagle_node.registry.docker_config import Credential
@@ -53,7 +53,7 @@ class TokenService:
     def __init__(self, transport: Transport, *, clock: Clock = monotonic) -> None:
         self._transport = transport
         self._clock = clock
-        self._tokens: OrderedDict[_Key, _Token] = OrderedDict()
+        self._tokens: BoundedDict[_Key, _Token] = BoundedDict(_MAX_TOKENS)
         self._asking: SingleFlight[_Key, _Token] = SingleFlight("registry token")
 
     async def authorization(
@@ -92,8 +92,6 @@ class TokenService:
         margin_s = min(_MARGIN_S, life_s * _MARGIN_SHARE)
         token = _Token(value=f"Bearer {value}", renew_at=asked_at + life_s - margin_s)
         self._tokens[key] = token
-        while len(self._tokens) > _MAX_TOKENS:
-            self._tokens.popitem(last=False)
         return token
 
 

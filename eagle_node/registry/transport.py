@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import socket
-from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -15,6 +14,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.base.errors import Silent, Unavailable
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.registry.endpoints import Endpoint
@@ -146,7 +146,7 @@ class Transport:
         self._tls = TlsContexts()
         self._session: aiohttp.ClientSession | None = None
         self._resolver = Resolver()
-        self._unreachable: OrderedDict[str, None] = OrderedDict()
+        self._unreachable: BoundedDict[str, None] = BoundedDict(_MAX_NOTED)
 
     async def __aenter__(self) -> Self:
         # Before the whole attempt to connect is given up, which could not tell why.
@@ -269,8 +269,6 @@ class Transport:
     def _note_silent(self, server: str, error: Unavailable) -> None:
         if server not in self._unreachable:
             self._unreachable[server] = None
-            while len(self._unreachable) > _MAX_NOTED:
-                self._unreachable.popitem(last=False)
             log.warning("%s", error)
 
     def _note_answering(self, server: str) -> None:

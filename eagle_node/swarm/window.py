@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.swarm.events import Traffic
 
@@ -44,7 +45,7 @@ class ReceiveWindow:
         self._looked_at = clock()
         self._received = 0
         self._rate = 0.0
-        self._round_trips: dict[str, float] = {}
+        self._round_trips: BoundedDict[str, float] = BoundedDict(_MOST_HOSTS)
         """Seconds, the shortest seen of each host; those measured last at the end."""
         self._users: dict[int, frozenset[str]] = {}
         self.size = 0
@@ -64,10 +65,7 @@ class ReceiveWindow:
 
     def measured(self, host: str, round_trip_s: float) -> None:
         """A round trip to ``host``; queues on the way make it longer, never shorter."""
-        shortest = min(round_trip_s, self._round_trips.pop(host, round_trip_s))
-        self._round_trips[host] = shortest
-        if len(self._round_trips) > _MOST_HOSTS:
-            del self._round_trips[next(iter(self._round_trips))]
+        self._round_trips[host] = min(round_trip_s, self._round_trips.get(host, round_trip_s))
         self._update()
 
     def draws_on(self, user: object, hosts: Iterable[str]) -> frozenset[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eagle_node.base.bounded import BoundedDict
 from eagle_node.trust.authority import key_usage
 from eagle_node.trust.chain import load_chain
 from eagle_node.trust.local_ca import CLOCK_SKEW, LocalCa
@@ -50,7 +50,7 @@ class Leaves:
         self.ca = ca
         self._clock = clock
         self._private_key = ec.generate_private_key(ec.SECP256R1())
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: BoundedDict[str, _Kept] = BoundedDict(_MOST_KEPT)
 
     def context(self, host: str) -> ssl.SSLContext:
         """TLS as ``host`` (a DNS name in lower case, or an IP address), HTTP/1.1 within.
@@ -64,8 +64,6 @@ class Leaves:
             kept = self._make(host, now)
             self._kept[host] = kept
         self._kept.move_to_end(host)
-        while len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
         return kept.context
 
     def _make(self, host: str, now: datetime.datetime) -> _Kept:
