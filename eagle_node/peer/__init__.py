@@ -6,7 +6,7 @@
 ``download``   performs the effects of one run, and tells the machine what has happened
 ``stream``     the metainfo that a seeder tells as it becomes ready
 ``segments``   the torrents of a run's segments
-``planner``    whom the trackers say to draw on, ``parents`` what is remembered of it (no IO)
+``guide``      asks the trackers whom to draw on, ``parents`` remembers it (no IO)
 ``means``      what downloads work with
 ``parts``      parts of segments, where readers want no more
 ``holders``    brings them from nodes that hold the segment, verified, rather than from the seeders

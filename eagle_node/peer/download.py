@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from eagle_node.base.errors import EagleError, NoSpace, Unavailable
 from eagle_node.peer import events as m
+from eagle_node.peer.guide import SUSPICIOUS_S, Guide
 from eagle_node.peer.machine import Download
 from eagle_node.peer.means import Job
-from eagle_node.peer.planner import SUSPICIOUS_S, Planner
 from eagle_node.peer.segments import SegmentFetches
 from eagle_node.peer.stream import MetainfoStream, wanted_of
 from eagle_node.runtime.tasks import TaskSet
@@ -42,8 +42,8 @@ class DownloadRun:
         self._events: asyncio.Queue[m.Event | TorrentEvent] = asyncio.Queue()
         report = self._events.put_nowait
         self._segments = SegmentFetches(job, transfer, report)
-        self._planner = Planner(job, transfer, self._segments, report)
-        self._metainfo = MetainfoStream(job, transfer, report, on_seeder=self._planner.fall_back_to)
+        self._guide = Guide(job, transfer, self._segments, report)
+        self._metainfo = MetainfoStream(job, transfer, report, on_seeder=self._guide.fall_back_to)
         self._reading: asyncio.Task[None] | None = None
         self._machine = Download(
             seeders=len(job.seeders),
@@ -59,7 +59,7 @@ class DownloadRun:
             tasks.spawn(self._tick(), name="download-tick")
             tasks.spawn(self._watch_demand(), name="download-demand")
             tasks.spawn(self._bring_parts(), name="download-parts")
-            tasks.spawn(self._planner.follow(self._quiet_s), name="download-follow-plan")
+            tasks.spawn(self._guide.follow(self._quiet_s), name="download-follow-plan")
             effects = self._machine.start()
             try:
                 while (ending := self._perform(effects)) is None:
@@ -83,9 +83,9 @@ class DownloadRun:
                     reading = self._metainfo.read(attempt)
                     self._reading = self._tasks.spawn(reading, name="download-metainfo")
                 case m.AskPlan():
-                    self._tasks.spawn(self._planner.ask(effect), name="download-plan")
+                    self._tasks.spawn(self._guide.ask(effect), name="download-plan")
                 case m.ProbeParent(stripe, pause_s):
-                    probe = self._planner.probe(stripe, pause_s)
+                    probe = self._guide.probe(stripe, pause_s)
                     self._tasks.spawn(probe, name="download-probe")
                 case m.WidenMesh(stripe):
                     self._means.metrics.fallbacks.labels("mesh").inc()
@@ -156,7 +156,7 @@ class DownloadRun:
         return self._machine.quiet_s(self._means.clock())
 
     def _release(self) -> None:
-        self._planner.release()
+        self._guide.release()
         self._segments.release()
         if self._transfer.begun:
             self._transfer.arrival.woke()

@@ -30,7 +30,7 @@ _PLAN_PATIENCE_S = 1.0
 """How long the first plan may take: then the seeder itself is the parent."""
 
 
-class Planner:
+class Guide:
     """Keeps the parents of one run, and has its segments dial them."""
 
     def __init__(
