@@ -7,14 +7,10 @@ from hypothesis import strategies as st
 
 from eagle_node.base.ids import NodeId
 from eagle_node.tracker.forest import Forest
+from tests.unit.tracker.builders import edges
 
 steps = st.lists(st.tuples(st.booleans(), st.integers(0, 1 << 16)), max_size=60)
 """True: somebody joins; False: one of the members leaves."""
-
-
-def edges(trees: Forest) -> dict[tuple[NodeId, int], NodeId | None]:
-    """Who feeds each member in each stripe."""
-    return {(m, stripe): trees.parent(m, stripe) for m in trees for stripe in range(trees.stripes)}
 
 
 def is_fed(trees: Forest, member: NodeId, stripe: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ import pytest
 from grpc_tools import protoc
 
 from eagle_node.base.digest import Digest
+from tests.support.modules import load_module
 from tests.support.node import Node, eagle_node
 from tests.support.origin import Origin, scripted_origin
 from tests.support.process import running
@@ -59,19 +59,10 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stubs]:
     outputs = (f"--python_out={target}", f"--grpc_python_out={target}")
     assert protoc.main(["protoc", f"-I{room}", *outputs, "metainfo.proto"]) == 0
     names = ("metainfo_pb2", "metainfo_pb2_grpc")
-    messages, services = (_load(name, target / f"{name}.py") for name in names)
+    messages, services = (load_module(name, target / f"{name}.py") for name in names)
     yield Stubs(messages=messages, services=services)
     for name in names:
         del sys.modules[name]
-
-
-def _load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @asynccontextmanager

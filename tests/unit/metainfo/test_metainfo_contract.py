@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +21,7 @@ from eagle_node.metainfo.client import MetaInfoClient
 from eagle_node.metainfo.descriptors import file_descriptor
 from eagle_node.metainfo.messages import LayoutEvent, SegmentEvent
 from eagle_node.runtime.sockets import Address
+from tests.support.modules import load_module
 from tests.unit.metainfo.examples import (
     BYTES,
     CHECK_REPLY,
@@ -50,7 +50,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Module
     target = tmp_path_factory.mktemp("generated")
     _protoc(f"--python_out={target}", f"--grpc_python_out={target}")
     names = ("metainfo_pb2", "metainfo_pb2_grpc")
-    messages, stubs = (_load(name, target / f"{name}.py") for name in names)
+    messages, stubs = (load_module(name, target / f"{name}.py") for name in names)
     yield messages, stubs
     for name in names:
         del sys.modules[name]
@@ -58,15 +58,6 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Module
 
 def _protoc(*arguments: str) -> None:
     assert protoc.main(["protoc", f"-I{_ROOM}", *arguments, "metainfo.proto"]) == 0
-
-
-def _load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_table_says_what_the_file_says(tmp_path: Path) -> None:

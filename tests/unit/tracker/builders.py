@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from eagle_node.base.digest import Digest, digest_of
 from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.blobs.segments import layout_of
+from eagle_node.tracker.forest import Forest
 from eagle_node.tracker.machine import Machine
 from eagle_node.tracker.schema import Advert, Holding, NodeInfo, PlanRequest
 
@@ -131,3 +132,8 @@ class Cluster:
         """Nobody is known to hold the blob from former times."""
         if not self.machine.is_loaded((group, digest)):
             self.machine.load((group, digest), size, (), self.now)
+
+
+def edges(trees: Forest) -> dict[tuple[NodeId, int], NodeId | None]:
+    """Who feeds each member in each stripe."""
+    return {(m, stripe): trees.parent(m, stripe) for m in trees for stripe in range(trees.stripes)}

@@ -8,7 +8,7 @@ import pytest
 
 from eagle_node.base.ids import NodeId
 from eagle_node.tracker.forest import Forest
-from tests.unit.tracker.builders import node_id
+from tests.unit.tracker.builders import edges, node_id
 
 
 def forest(size: int, *, stripes: int = 2, arity: int = 2) -> Forest:
@@ -18,11 +18,6 @@ def forest(size: int, *, stripes: int = 2, arity: int = 2) -> Forest:
         trees.join(node_id(number))
     trees.check()
     return trees
-
-
-def edges(trees: Forest) -> dict[tuple[NodeId, int], NodeId | None]:
-    """Who feeds each member in each stripe."""
-    return {(m, stripe): trees.parent(m, stripe) for m in trees for stripe in range(trees.stripes)}
 
 
 def loads(trees: Forest) -> Counter[NodeId | None]:
