@@ -72,7 +72,7 @@ class Attachment:
         self.point_to(view.leader, now)
         return True
 
-    def answered(self, reply: BeatReply, now: float) -> None:
+    def answered(self, reply: BeatReply) -> None:
         """The leader confirmed what this node holds."""
         if reply.session != self._session:
             return

@@ -252,7 +252,7 @@ class Node:
                 self._take_beat(sender, message)
             case BeatReply():
                 if message.view is None or affiliation.saw_view(message.view, now):
-                    self._attachment.answered(message, now)
+                    self._attachment.answered(message)
             case View():
                 affiliation.saw_view(message, now)
             case Redirect():

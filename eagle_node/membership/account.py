@@ -54,7 +54,7 @@ class Account:
             self._told.add(reason)
             log.warning("ignoring gossip from %s: %s", source, _HINTS[reason])
 
-    def unreachable(self, address: Address, error: Unavailable) -> None:
+    def unreachable(self, error: Unavailable) -> None:
         """Nobody answered there."""
         self._last_failure = str(error)
         log.debug("%s", error)

@@ -244,7 +244,7 @@ class Membership:
             self._account.ignored(error.reason, address)
             self._handle(ExchangeFailed(address))
         except Unavailable as error:
-            self._account.unreachable(address, error)
+            self._account.unreachable(error)
             self._handle(ExchangeFailed(address))
         else:
             self._handle(ExchangeArrived(reply, address))

@@ -159,7 +159,7 @@ class _Lane:
         if transfer.begun:
             if writer.position is None and not self._choose():
                 return False
-            stop = self._stop_of_run(writer)
+            stop = self._stop_of_run()
         elif transfer.piecemeal:
             stop = _PROBE
         start = self.offset
@@ -210,7 +210,7 @@ class _Lane:
         self.offset = self._transfer.arrival.layout.segments[self.index].start
         return True
 
-    def _stop_of_run(self, writer: SegmentWriter) -> int | None:
+    def _stop_of_run(self) -> int | None:
         """Where to end the request; None when that is the end of the blob, asked for from 0."""
         layout = self._transfer.arrival.layout
         wanted = set(self._transfer.arrival.missing())
