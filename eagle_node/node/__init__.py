@@ -7,7 +7,8 @@
 ``tracking``, ``seeding``, ``downloading``, ``preheating``, ``proxying``  each starts one of them
 ``steering``  starts the control API and webhooks; ``serving`` listens for both
 ``status``    what the control API tells about them; ``control`` steers them
-``cluster_view``  members, leases, their changes; ``activity`` what moves; ``images`` names
+``cluster_view``  members, leases, their changes; ``activity`` what moves, ``shares`` between whom;
+``images``    what content is called
 ``settings``  what can be changed at run time, ``log_events`` log lines for who listens
 ``run``       start, serve until cancelled, stop in reverse
 """
