@@ -113,14 +113,13 @@ def leases_line(world: World, cells: int) -> Line:
 
 def columns(world: World, now: float) -> list[Column[Member]]:
     """Of the members' table."""
+    return [*_node_columns(world), *_part_columns(world.age(now) or 0.0)]
+
+
+def _node_columns(world: World) -> list[Column[Member]]:
+    """Which node it is, and how it is."""
     cluster = world.status.cluster if world.status is not None else None
     leader = cluster.leader if cluster is not None else None
-    age = world.age(now) or 0.0
-
-    def changed(member: Member, _: int) -> Line:
-        since = None if member.changed_s is None else member.changed_s + age
-        return line((span(since), Tone.MUTED))
-
     return [
         Column(
             name="state",
@@ -148,6 +147,17 @@ def columns(world: World, now: float) -> list[Column[Member]]:
             sort=lambda member: _by_number(member.address),
             drop=3,
         ),
+    ]
+
+
+def _part_columns(age: float) -> list[Column[Member]]:
+    """What it does, where, and since when; ``age``: of what is known, seconds."""
+
+    def changed(member: Member, _: int) -> Line:
+        since = None if member.changed_s is None else member.changed_s + age
+        return line((span(since), Tone.MUTED))
+
+    return [
         Column(
             name="roles",
             title="roles",

@@ -44,10 +44,11 @@ def tone_of(row: TransferRow) -> Tone:
 
 def columns(fresh: bool) -> list[Column[TransferRow]]:
     """Of the table; rates are dashes unless ``fresh``."""
+    return [*_blob_columns(), *_flow_columns(fresh)]
 
-    def told(value: int) -> str:
-        return rate(value) if fresh else DASH
 
+def _blob_columns() -> list[Column[TransferRow]]:
+    """What it is, and how much of it is here."""
     return [
         Column(name="state", title="", cells=1, cell=_state, sort=lambda row: row.state),
         Column(
@@ -85,6 +86,16 @@ def columns(fresh: bool) -> list[Column[TransferRow]]:
             sort=lambda row: row.size or 0,
             drop=4,
         ),
+    ]
+
+
+def _flow_columns(fresh: bool) -> list[Column[TransferRow]]:
+    """How fast it moves, and between whom."""
+
+    def told(value: int) -> str:
+        return rate(value) if fresh else DASH
+
+    return [
         Column(
             name="in",
             title="in",
