@@ -11,5 +11,5 @@
 ``schema`` says what the documents hold and ``codec`` turns them to JSON and back; ``query`` parses
 parameters, ``problems`` renders errors (RFC 9457), ``sse`` is the format of event streams;
 ``client`` is the other end, for the command line and the dashboard, ``labels`` what people call
-nodes there; ``token`` reads the secret.
+nodes there; ``token`` reads the secret, ``naming`` gives requests their names.
 """

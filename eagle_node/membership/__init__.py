@@ -7,6 +7,8 @@ Awareness for More Accurate Failure Detection", 2018).
 ::
 
     service ─┬► endpoint     UDP and TCP on one port ── seal ── wire
+             ├► pushpull     all members, told to each other over TCP
+             ├► account      what people are told: log lines and metrics
              └► machine      events and time in, effects out; no IO
                   ├► detector     pings, pings through helpers, pings for others
                   ├► beliefs      what news changes what belief; refutation

@@ -8,7 +8,7 @@
 ``hash_messages``   what bytes of a segment hash to
 ``registry_messages``, ``registry_service``  the same for questions to registries
 ``file_messages``, ``file_service``          the same for questions about files of web servers
-``client``          asks one seeder, or one of several
+``client``          asks one seeder, or one of several; ``channels`` its connections
 
 Generated code is neither committed nor needed: message classes are made from descriptors, and
 method handlers move raw bytes that ``messages`` encodes and decodes.

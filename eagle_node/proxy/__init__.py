@@ -12,6 +12,7 @@
 ``passing``         everything else, passed on as it is
 ``writes``          what clients change there voids what is remembered of it
 ``way_out``         what to do where a mirror is shown no credentials
+``check``           the check image, and which of its tags were pulled from here
 ``multipart``       several ranges in one answer
 ``send``            file slices into a client's socket
 ``send_passed``     what is not kept here, on its way from other nodes

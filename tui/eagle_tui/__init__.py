@@ -12,5 +12,7 @@ rows only, so that a thousand members cost what forty do.
 
 `world` is what is known and how old it is; `feed` asks the node and follows its events; `app` lets
 the pages show the world again, at most a few times a second however many events there are. `pages`
-hold what a key does; `dialogs` ask before anything is changed; `web` serves it to a browser.
+hold what a key does, `bars` names them; `dialogs` ask before anything is changed; `commands` is
+what the palette finds; `columns` fits a grid's, `chart` draws areas, `formats` says numbers;
+`styles` is the style sheet; `web` serves it to a browser.
 """
