@@ -108,6 +108,8 @@ class SwarmFill:
             case m.GiveUp(error):
                 raise error
             case m.GoToOrigin(reason):
+                # What has led nowhere, or to other bytes, is not taken up again.
+                self._job.torrents.clear()
                 await self._go_to_origin(transfer, reason)
 
     async def _parts_suffice(self, transfer: Transfer) -> bool:
