@@ -167,9 +167,12 @@ def _fill_doctor(parser: Parser) -> None:
 
 
 def _fill_status(parser: Parser) -> None:
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print the document of /v1/status")
-    form.add_argument(
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the document of /v1/status; with --watch one line each time",
+    )
+    parser.add_argument(
         "--watch",
         nargs="?",
         type=_period,

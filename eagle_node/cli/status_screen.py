@@ -130,7 +130,7 @@ def _facts(status: Status, readiness: Readiness) -> list[tuple[str, str]]:
         (
             "node",
             f"{node.name or node.id} at {node.address}{f' in {place}' if place else ''}"
-            + (f", id {node.id}" if node.name else ""),
+            + (f" ({_short(node.id)})" if node.name else ""),
         ),
         ("roles", f"{', '.join(node.roles)}; version {node.version}"),
         ("cluster", f"{status.cluster.name}: {_health(status)}; {_who_decides(status, readiness)}"),

@@ -126,3 +126,31 @@ async def test_a_full_disk_behind_standard_output_is_one_line(
         await server.stop()
     assert "eagle-node: cannot write the output: No space left on device" in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+async def test_a_watch_for_scripts_is_a_line_each_time(tmp_path: Path) -> None:
+    """Each line is a document: the status, or why there is none just then."""
+    server = Server(Fleet())
+    await server.start()
+    log = tmp_path / "watch.log"
+
+    def documents() -> list[dict[str, object]]:
+        whole = log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    async def several() -> bool:
+        return len(documents()) >= 2
+
+    async def alone() -> bool:
+        return "error" in documents()[-1]
+
+    try:
+        argv = [*COMMAND, "status", "--watch", "0.1", "--json", "--api", server.url]
+        async with running(argv, log=log, ready=several) as process:
+            assert all("node" in document for document in documents())
+            await server.stop()
+            await until(alone, what="the line that tells of the failure")
+            process.signal(signal.SIGINT)
+            assert await process.wait() == 130
+    finally:
+        await server.stop()
