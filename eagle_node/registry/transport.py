@@ -24,6 +24,7 @@ from eagle_node.registry.tls import TlsContexts
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.context import REQUEST_ID_HEADER, accepted_id, request_id
 from eagle_node.runtime.lookup import LOOK_UP_S, NoServerAnswers, Resolver, unanswered
+from eagle_node.runtime.sockets import brief
 from eagle_node.runtime.tracing import TRACE_HEADERS, note, span, trace_headers
 
 log = logging.getLogger(__name__)
@@ -316,4 +317,6 @@ def _reason(error: Exception) -> str:
             return "connection closed without an answer"
         case aiohttp.ClientPayloadError():
             return "connection closed in the middle of the body"
-    return str(error) or type(error).__name__
+        case aiohttp.ClientResponseError():
+            return f"what it sends is no HTTP: {brief(error.message)}"
+    return brief(str(error)) or type(error).__name__

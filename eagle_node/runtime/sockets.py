@@ -25,6 +25,10 @@ _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 """netdevice(7); numbers of ``linux/sockios.h`` and ``linux/if.h``."""
 
 
+_BRIEF = 300
+"""Characters of an error's words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Host (a name or an IP literal, without brackets) and TCP or UDP port."""
@@ -106,7 +110,14 @@ def in_words(error: Exception) -> str:
         return os.strerror(inner.errno) if inner.errno > 0 else str(inner.strerror)
     if isinstance(inner, OSError) and inner.strerror:  # a resolver's, without a number
         return inner.strerror
-    return str(inner) or "no answer in time"
+    return brief(str(inner)) or "no answer in time"
+
+
+def brief(text: str) -> str:
+    """The first line of a library's words, bounded: some quote what a stranger has sent."""
+    line = next(iter(text.splitlines()), "").strip().rstrip(":")
+    line = "".join(each if each.isprintable() else "�" for each in line)
+    return line if len(line) <= _BRIEF else f"{line[:_BRIEF]}…"
 
 
 def bound_address(listener: socket.socket) -> Address:

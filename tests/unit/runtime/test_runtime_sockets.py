@@ -134,6 +134,8 @@ def test_an_address_of_another_host_is_no_port_in_use() -> None:
         (OSError("Multiple exceptions: ..."), "Multiple exceptions: ..."),
         (OSError(None, "Could not contact DNS servers"), "Could not contact DNS servers"),
         (TimeoutError(), "no answer in time"),
+        (ValueError("Bad status line:\n\n  b'" + "x" * 10**6), "Bad status line"),
+        (ValueError("a\x1b[2Jb" + "x" * 1000), "a�[2Jb" + "x" * 294 + "…"),
     ],
 )
 def test_a_failed_connection_is_told_in_the_systems_words(error: Exception, words: str) -> None:
