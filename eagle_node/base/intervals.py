@@ -67,6 +67,11 @@ class IntervalSet:
         """Whether it holds all of them."""
         return self.end_of(run.start) >= run.stop
 
+    def intersects(self, run: ByteRange) -> bool:
+        """Whether it holds any of them."""
+        after = bisect.bisect_right(self._stops, run.start)
+        return after < len(self._starts) and max(run.start, self._starts[after]) < run.stop
+
     def gaps(self, run: ByteRange) -> Iterator[ByteRange]:
         """Those of ``run`` that it does not hold, in order."""
         offset = run.start

@@ -309,12 +309,16 @@ class Cache:
         """A segment's file is whole: readers may have it, and a restart keeps it."""
         if arrival.phase is not Phase.ARRIVING or index in arrival.have:
             return
-        arrival.completed(index)
         segment = arrival.layout.segments[index]
         run = ByteRange(segment.start, segment.stop)
+        has_part_file = self._reserved.has_parts(arrival.digest, run) or (
+            arrival.parts.intersects(run)
+        )
+        arrival.completed(index)
         self._reserved.discard_part(arrival.digest, run)
-        with contextlib.suppress(OSError):
-            arrival.directory.part(index).unlink(missing_ok=True)
+        if has_part_file:
+            with contextlib.suppress(OSError):
+                arrival.directory.part(index).unlink(missing_ok=True)
         await self._index.segments_verified(arrival.digest, [index])
 
     async def commit(self, arrival: Arrival, torrents: bytes) -> None:

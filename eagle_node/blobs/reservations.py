@@ -74,6 +74,10 @@ class Reservations:
         """Reserve a part of a segment that is not reserved."""
         self._parts[digest].add(run)
 
+    def has_parts(self, digest: Digest, run: ByteRange) -> bool:
+        """Whether some of ``run`` is reserved as parts."""
+        return self._parts[digest].intersects(run)
+
     def discard_part(self, digest: Digest, run: ByteRange) -> None:
         """Its segment is reserved, or here, as a whole."""
         self._parts[digest].discard(run)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from eagle_node.base.errors import EagleError, NoSpace, Unavailable
 from eagle_node.base.rendezvous import rendezvous
 from eagle_node.metainfo.channels import Channels
+from eagle_node.metainfo.descriptors import message
 from eagle_node.metainfo.errors import TRAILER, RpcStatus, decode_error
 from eagle_node.metainfo.file_messages import (
     LOOK,
@@ -94,6 +95,10 @@ class MetaInfoClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self._channels.close()
+
+    async def prepare(self) -> None:
+        """Load what calls need, tens of milliseconds of a core: the first reader is not to wait."""
+        await asyncio.to_thread(_load)
 
     def owners(self, digest: str) -> list[Address]:
         """Seeders in the order to ask for ``digest``: its owner first, dead ones last."""
@@ -259,6 +264,12 @@ async def _replies(call: Any, address: Address, silence_s: float) -> AsyncGenera
             except StopAsyncIteration:
                 return
         yield raw
+
+
+def _load() -> None:
+    import grpc.aio  # noqa: F401
+
+    message("FetchRequest")
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:

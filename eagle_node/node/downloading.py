@@ -32,6 +32,7 @@ async def start_peer(parts: Parts, origin: OriginSources) -> Peer:
             server_name=SERVER_NAME if identity else None,
         )
     )
+    parts.work.append(("prepare-metainfo", metainfo.prepare()))
     tracker = await enter(
         TrackerClient(parts.place.trackers, open_session=partial(_open_session, identity))
     )

@@ -37,6 +37,7 @@ def test_it_holds_what_a_set_of_numbers_holds(
     gaps = list(held.gaps(asked))
     assert [n for run in gaps for n in range(run.start, run.stop)] == sorted(wanted - model)
     assert held.covers(asked) == (wanted <= model)
+    assert held.intersects(asked) == bool(wanted & model)
     end = held.end_of(asked.start)
     assert set(range(asked.start, end)) <= model
     assert end not in model
