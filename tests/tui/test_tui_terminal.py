@@ -14,14 +14,13 @@ PROGRAM = (sys.executable, "-m", "eagle_node")
 async def test_a_real_node_is_watched_in_a_real_terminal(tmp_path: Path) -> None:
     """Pages follow keys at 80x24; a node that goes and comes back is told; q leaves with 0."""
     async with (
-        eagle_node(tmp_path, "--zone", "eu-1") as node,
+        eagle_node(tmp_path, "--zone", "eu-1", "--name", "web-1") as node,
         terminal(tmp_path, [*PROGRAM, "tui", "--api", node.api_url]) as screen,
     ):
         shown = await screen.shows("● live", "1 node", "No client has pulled", "● ready", "eu-1")
         assert max(len(line) for line in shown.splitlines()) <= 80
-        node_id = (await node.status())["node"]["id"]
         await screen.type("2")
-        await screen.shows("● 1 alive", f"◆ {node_id[:5]}")
+        await screen.shows("● 1 alive", "◆ web-1")
         await screen.type("7")
         await screen.shows("upload-limit")
         await screen.type("?")
