@@ -39,15 +39,15 @@ async def test_sigint_is_an_interruption(tmp_path: Path) -> None:
 
 async def test_status_shows_the_node(tmp_path: Path) -> None:
     """``status`` finds the node by flag or variable, as a screen and as its document."""
-    async with eagle_node(tmp_path, "--zone", "eu-1") as node:
+    async with eagle_node(tmp_path, "--zone", "eu-1", "--name", "web-1") as node:
         shown = await run([*COMMAND, "status", "--api", node.api_url])
         printed = await run([*COMMAND, "status", "--json"], env={"EAGLE_NODE_API": node.api_url})
         status = await node.status()
     document = json.loads(printed.stdout)
     assert document["node"]["id"] == status["node"]["id"]
     assert document["node"]["roles"] == ["peer", "proxy", "seeder", "tracker"]
-    assert status["node"]["id"] in shown.stdout
-    assert "eu-1" in shown.stdout
+    assert f"({status['node']['id'][:12]})" in shown.stdout
+    assert "web-1 at 127.0.0.1 in eu-1" in shown.stdout
 
 
 async def test_a_node_that_cannot_start_says_why_in_one_line(tmp_path: Path) -> None:
