@@ -65,7 +65,7 @@ def _seeder(_: Scenario, outcome: Outcome) -> float | None:
 
 
 def _border(_: Scenario, outcome: Outcome) -> float | None:
-    """Link bytes, headers and acknowledgements included."""
+    """Payload of TCP: the image, metainfo, plans, gossip; not packets' headers."""
     return max(outcome.zone_copies.values(), default=None)
 
 

@@ -32,7 +32,7 @@ class _Account:
     """Counters before or after a wave."""
 
     received: dict[str, int]
-    """Link bytes into each zone."""
+    """Bytes of TCP's payload into each zone."""
     origin: tuple[int, int]
     """Bytes of blobs, and requests."""
     uploaded: int | None
@@ -176,7 +176,9 @@ class Wave:
         alive = [node for node in self.nodes if node.process.status is None]
         return _Account(
             received={
-                name: each.received for name, each in traffic.items() if name.startswith("zone:z")
+                name: each.received_payload
+                for name, each in traffic.items()
+                if name.startswith("zone:z")
             },
             origin=(sum(sent.values()), len(await self.registry.accesses())),
             uploaded=await self._uploaded(),

@@ -159,7 +159,7 @@ class Outcome:
     seeder_copies: float | None
     """None when the seeder was killed."""
     zone_copies: dict[str, float]
-    """Link bytes into each zone / the image's."""
+    """Bytes of TCP's payload into each zone / the image's."""
     cpu_s: float
     peak_rss_mib: float
 

@@ -28,6 +28,9 @@ MIN_BURST = 96 << 10
 QUEUE_LATENCY = "50ms"
 """How long a packet may wait in a shaper before it is dropped (tc-tbf(8) ``latency``)."""
 
+_HEADERS = 66
+"""Bytes of a packet: Ethernet 14, IPv4 20, TCP 20 and its timestamps 12."""
+
 JANITOR = 'trap "" INT TERM HUP; read -r _; for n in "$@"; do ip netns del "$n"; done'
 
 NEIGHBOURS = 1 << 15
@@ -54,6 +57,8 @@ class Traffic:
 
     sent: int
     received: int
+    received_payload: int
+    """Without the headers of TCP over IPv4: interfaces count merged packets, that share headers."""
 
 
 class Network:
@@ -86,7 +91,12 @@ class Network:
         output = await run(["ip", "-n", self._switch, "-s", "-j", "link"])
         stats = {link["ifname"]: link["stats64"] for link in json.loads(output.stdout)}
         return {
-            name: Traffic(sent=stats[port]["rx"]["bytes"], received=stats[port]["tx"]["bytes"])
+            name: Traffic(
+                sent=stats[port]["rx"]["bytes"],
+                received=stats[port]["tx"]["bytes"],
+                received_payload=stats[port]["tx"]["bytes"]
+                - stats[port]["tx"]["packets"] * _HEADERS,
+            )
             for name, port in self._ports.items()
         }
 
