@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from eagle_node.api.client import ApiClient, Refused
 from eagle_node.api.codec import to_json
-from eagle_node.api.schema import PreheatJob
+from eagle_node.api.labels import labels
+from eagle_node.api.schema import PreheatJob, PreheatTarget
 from eagle_node.base.errors import EagleError, Unavailable, UsageError
 from eagle_node.base.sizes import format_size
 from eagle_node.cli.exits import Exit
@@ -26,6 +28,7 @@ _MOST_LOST = 60
 """Looks in a row that may fail: a node that restarts goes on with its jobs."""
 _MOST_ROWS = 20
 """Targets that are shown, those that have trouble first."""
+_NAMELESS: Mapping[str, str] = {}
 ENDED = ("succeeded", "failed", "cancelled")
 
 
@@ -46,6 +49,7 @@ def preheat(arguments: argparse.Namespace) -> int:
 
 async def _preheat(arguments: argparse.Namespace) -> Exit:
     async with api_client(arguments) as api:
+        names = labels((await api.members()).members)
         try:
             job = await api.preheat(
                 arguments.image, nodes=arguments.nodes, platform=arguments.platform
@@ -58,7 +62,7 @@ async def _preheat(arguments: argparse.Namespace) -> Exit:
             _print(job, arguments)
             return Exit.OK
         try:
-            job = await _follow(api, job, arguments)
+            job = await _follow(api, job, names, quiet=arguments.json)
         except asyncio.CancelledError:
             print(
                 f"eagle-node: preheat job {job.id} goes on without you; stop it with "
@@ -66,7 +70,7 @@ async def _preheat(arguments: argparse.Namespace) -> Exit:
                 file=sys.stderr,
             )
             raise
-    _print(job, arguments)
+    _print(job, arguments, names)
     return Exit.OK if job.state == "succeeded" else Exit.FAILURE
 
 
@@ -75,18 +79,20 @@ def _of_flags(detail: str) -> str:
     return f"--{detail}" if detail.startswith(("nodes:", "platform:")) else detail
 
 
-async def _follow(api: ApiClient, job: PreheatJob, arguments: argparse.Namespace) -> PreheatJob:
+async def _follow(
+    api: ApiClient, job: PreheatJob, names: Mapping[str, str], *, quiet: bool
+) -> PreheatJob:
     """The job once it has ended; shows how far it is, on a terminal all the time."""
     from rich.console import Console
     from rich.live import Live
 
     console = Console(stderr=True, highlight=False)
-    quiet = arguments.json or not console.is_terminal
+    quiet = quiet or not console.is_terminal
     lost = 0
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while job.state not in ENDED:
             if not quiet:
-                live.update(_screen(job), refresh=True)
+                live.update(_screen(job, names), refresh=True)
             await asyncio.sleep(_LOOK_S)
             try:
                 job = await api.preheat_job(job.id)
@@ -132,7 +138,9 @@ async def _cancel(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _print(job: PreheatJob, arguments: argparse.Namespace) -> None:
+def _print(
+    job: PreheatJob, arguments: argparse.Namespace, names: Mapping[str, str] = _NAMELESS
+) -> None:
     if arguments.json:
         print(json.dumps(to_json(job), indent=2))
         return
@@ -150,10 +158,10 @@ def _print(job: PreheatJob, arguments: argparse.Namespace) -> None:
         console.print("it goes on without you: eagle-node preheat --list shows how far it is")
     for target in job.targets:
         if target.state == "failed":
-            console.print(f"  {target.address}: {target.error}", markup=False)
+            console.print(f"  {_named(target, names)}: {target.error}", markup=False)
 
 
-def _screen(job: PreheatJob) -> RenderableType:
+def _screen(job: PreheatJob, names: Mapping[str, str]) -> RenderableType:
     from rich.console import Group
     from rich.markup import escape
     from rich.progress_bar import ProgressBar
@@ -166,11 +174,16 @@ def _screen(job: PreheatJob) -> RenderableType:
         bar = ProgressBar(total=max(1, job.size_bytes), completed=target.have_bytes, width=30)
         blobs = f"{target.blobs}/{job.blobs}"
         table.add_row(
-            escape(target.address), bar, blobs, format_size(target.have_bytes), target.state
+            escape(_named(target, names)), bar, blobs, format_size(target.have_bytes), target.state
         )
     head = f"job {job.id}  {job.image}  {job.state}  {_done(job)} nodes"
     rest = f"and {len(shown) - _MOST_ROWS} more" if len(shown) > _MOST_ROWS else ""
     return Group(escape(head), table, rest)
+
+
+def _named(target: PreheatTarget, names: Mapping[str, str]) -> str:
+    name = names.get(target.node)
+    return f"{name} ({target.address})" if name else target.address
 
 
 def _done(job: PreheatJob) -> str:
