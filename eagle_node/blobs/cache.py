@@ -157,6 +157,9 @@ class Cache:
             return False
         self._residents.keep([digest], kept=kept)
         await self._index.pin(digest, kept=kept)
+        if self._is_above:
+            self._trim()
+            self._gauge()
         return True
 
     def resize(self, size: int) -> None:

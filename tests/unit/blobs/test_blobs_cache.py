@@ -389,3 +389,5 @@ async def test_a_limit_below_what_is_kept_is_refused(root: Path) -> None:
         assert (cache.limit, set(cache.blobs())) == (8 * MIB, {kept, other})
     async with make_cache(root, limit=MIB) as cache:
         assert set(cache.blobs()) == {kept}
+        await cache.keep(kept, kept=False)
+        assert not cache.blobs()
