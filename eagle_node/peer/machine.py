@@ -176,10 +176,12 @@ class Download:
                 self._deal(event.stripes)
             case BytesArrived():
                 self._progressed(event.index, now)
+                return ()
             case SeederBeat():
                 if event.received > self._fetched:
                     self._fetched = event.received
                     self._heard_at = now
+                return ()
             case StreamEnded():
                 return self._stream_ended(event.error, now)
             case Ticked():
