@@ -369,6 +369,13 @@ _TUNING = (
         "peers that may download from this node at a time (default: 64)",
     ),
     Option(
+        "measure-links",
+        kinds.SWITCH,
+        ("swarm.measure_links",),
+        "whether idle nodes measure their links, at most 2 MiB from each of two others in ten "
+        "minutes, so that nobody waits for slow ones (default: true)",
+    ),
+    Option(
         "containerd-verify-rate",
         kinds.SIZE,
         ("lending.verify_rate",),

@@ -206,6 +206,8 @@ class SwarmConfig:
     """Segments that are offered at a time; older blobs wait until they are used again."""
     unchoke_slots: int = 64
     """Peers that may download from this node at a time."""
+    measure_links: bool = True
+    """Whether idle nodes measure their links against each other now and then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

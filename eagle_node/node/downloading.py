@@ -12,6 +12,7 @@ from eagle_node.node.preheating import start_preheating
 from eagle_node.peer.advertise import Advertiser
 from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.peer.holders import Acquaintance
+from eagle_node.peer.links import LinkGauge
 from eagle_node.peer.means import Means
 from eagle_node.peer.service import OriginSources, Peer
 from eagle_node.runtime.clock import monotonic
@@ -57,6 +58,8 @@ async def start_peer(parts: Parts, origin: OriginSources) -> Peer:
     interval = parts.config.tracker.interval_s
     advertiser = Advertiser(means.node, tracker, parts.transfers, interval)
     parts.advertiser = advertiser
+    if parts.config.swarm.measure_links:
+        _measure_links(parts, means, advertiser)
     if parts.place.cluster is not None:
         parts.place.cluster.on_change.append(lambda _: advertiser.roles_changed())
     parts.work.append(("seed-cache", parts.transfers.seeding.seed_cache()))
@@ -72,6 +75,19 @@ async def start_peer(parts: Parts, origin: OriginSources) -> Peer:
     )
     parts.preheater = await start_preheating(parts, peer, tracker, advertiser)
     return peer
+
+
+def _measure_links(parts: Parts, means: Means, advertiser: Advertiser) -> None:
+    links = LinkGauge(
+        node=means.node,
+        swarm=parts.swarm,
+        blocks=means.blocks,
+        directory=parts.config.node.data_dir / "gauge",
+        is_idle=lambda: not parts.transfers.running(),
+    )
+    advertiser.gauged = lambda: links.results
+    advertiser.on_gauges.append(links.measure)
+    parts.work.append(("links", links.run()))
 
 
 def _open_session(identity: NodeIdentity | None) -> ClientSession:

@@ -13,6 +13,7 @@
 ``beside``     blobs for which there is no room, passed on from the seeders
 ``reach``      whether a peer lives, and how far away it is
 ``announce``   the loopback endpoint that tells libtorrent whom the plan names
+``links``      measures this node's link while nothing uses it
 ``advertise``  tells the trackers what this node holds, in batches
 ``discretion`` what other nodes are told of a reader's credentials
 ``relay``      has the seeder that owns a repository ask its registry

@@ -19,7 +19,7 @@ from eagle_node.swarm.torrents import SegmentTorrent
 from eagle_node.swarm.transfer import Transfer
 from eagle_node.swarm.transfers import Transfers
 from eagle_node.tracker.client import TrackerClient
-from eagle_node.tracker.schema import Advert, Holding, NodeInfo
+from eagle_node.tracker.schema import Advert, Gauged, Holding, NodeInfo, PeerAddress
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,11 @@ class Advertiser:
         self._full_due = 0.0
         self._alive_due = 0.0
         self._turn = asyncio.Lock()
+        self.gauged: Callable[[], tuple[Gauged, ...]] = tuple
+        """What this node has measured of its link."""
+        self._told: tuple[Gauged, ...] = ()
+        self.on_gauges: list[Callable[[Sequence[PeerAddress]], None]] = []
+        """Called with the nodes against which this one should measure its link."""
         self.on_errands: list[Callable[[Sequence[str]], None]] = []
         """Called with the trackers at which something waits for this node."""
 
@@ -87,12 +92,13 @@ class Advertiser:
             held |= lent_holdings(transfers) if transfers.seeding.lender is not None else {}
             full = now >= self._full_due
             advert = self._advert(held, full=full)
-            if full or advert.held or advert.dropped or now >= self._alive_due:
+            news = advert.held or advert.dropped or advert.gauged
+            if full or news or now >= self._alive_due:
                 if full:
                     spread = random.uniform(0.5, 1.0)
                     self._full_due = now + _FULL_EVERY * self._interval_s * spread
                 if await self._send(advert):
-                    self._sent = held
+                    self._sent, self._told = held, advert.gauged or self._told
                     self._alive_due = now + self._interval_s / 2
 
     async def _say_farewell(self) -> None:
@@ -107,7 +113,14 @@ class Advertiser:
     def _advert(self, held: Mapping[Digest, Holding], *, full: bool) -> Advert:
         changed = [row for digest, row in held.items() if full or self._sent.get(digest) != row]
         dropped = () if full else tuple(self._sent.keys() - held.keys())
-        return Advert(node=self._node(), full=full, held=tuple(changed), dropped=dropped)
+        gauged = self.gauged()
+        return Advert(
+            node=self._node(),
+            full=full,
+            held=tuple(changed),
+            dropped=dropped,
+            gauged=gauged if full or gauged != self._told else (),
+        )
 
     async def _send(self, advert: Advert) -> bool:
         try:
@@ -122,6 +135,9 @@ class Advertiser:
         if waiting := self._tracker.with_errands():
             for listener in self.on_errands:
                 listener(waiting)
+        if named := self._tracker.gauges():
+            for each in self.on_gauges:
+                each(named)
         if not self._reachable:
             log.info("trackers take adverts again")
         self._reachable = True

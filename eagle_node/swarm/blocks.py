@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import socket
 import ssl
+import sys
 from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Self
@@ -41,6 +43,8 @@ _IN_FLIGHT = 32
 _IDLE_S = 15.0
 """How long a connection waits for the next range; libtorrent's own patience is 30 s."""
 _BUFFER = 1 << 20
+_RECEIVED = slice(128, 136)
+"""Of ``struct tcp_info`` (linux/tcp.h)."""
 
 
 class Link:
@@ -84,6 +88,13 @@ class Link:
     def close(self) -> None:
         """Hang up."""
         self._writer.close()
+
+    @property
+    def received(self) -> int:
+        """Bytes that the kernel has received, read or not (``tcpi_bytes_received``)."""
+        wire = self._writer.get_extra_info("socket")
+        info = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.stop)
+        return int.from_bytes(info[_RECEIVED], sys.byteorder)
 
     @property
     def is_open(self) -> bool:
@@ -174,6 +185,13 @@ class BlockClient:
                 return
         except (OSError, TimeoutError, asyncio.IncompleteReadError, BadPeer) as error:
             raise Unavailable(f"node {holder} sends no blocks: {_reason(error)}") from error
+
+    async def connect(self, holder: Address, info_hash: InfoHash) -> Link:
+        """A connection for the caller alone, who closes it; `Unavailable` when there is none."""
+        try:
+            return await self._connect((holder.host, holder.port, info_hash))
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, BadPeer) as error:
+            raise Unavailable(f"node {holder} does not let us in: {_reason(error)}") from error
 
     async def _connect(self, key: _Key) -> Link:
         host, port, info_hash = key

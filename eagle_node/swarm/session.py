@@ -138,6 +138,13 @@ class Swarm:
         parameters.flags &= ~lt.torrent_flags.update_subscribe
         self._add(torrent.info_hash, parameters)
 
+    def seed_apart(self, torrent: SegmentTorrent, directory: Path) -> None:
+        """Offer a torrent that is no segment, as long as the session lasts."""
+        parameters = self._parameters(torrent.metainfo, directory)
+        parameters.flags |= lt.torrent_flags.seed_mode
+        self._add(torrent.info_hash, parameters)
+        del self._handles[torrent.info_hash]
+
     def seed_whole(self, info_hash: InfoHash, metainfo: bytes, directory: Path) -> None:
         """Offer a torrent of whole files in ``directory``; it announces to its own trackers."""
         if info_hash not in self._handles:

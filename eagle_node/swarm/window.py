@@ -23,6 +23,9 @@ _QUEUE_S = 0.017
 the same time share it."""
 _SMALLEST = 20 << 10
 """Bytes: a block of 16 KiB (BEP 3) and what is around it."""
+_SMALLEST_ALONE = 32 << 10
+"""Bytes while one blob comes: on links of 5 Mbit/s, 20 KiB filled four fifths of an uplink whose
+receiver sends on as much."""
 _LARGEST = 192 << 10
 """Bytes; the kernel's bound of a window that is asked for (``net.core.rmem_max``) is 208 KiB."""
 _LOOK_S = 0.9
@@ -91,4 +94,5 @@ class ReceiveWindow:
             return 0
         longest_s = max(self._round_trips[host] for host in hosts)
         size = int(self._rate * (2 * longest_s + _QUEUE_S / len(self._users)))
-        return max(_SMALLEST, size) if size <= _LARGEST else 0
+        smallest = _SMALLEST if len(self._users) > 1 else _SMALLEST_ALONE
+        return max(smallest, size) if size <= _LARGEST else 0

@@ -32,6 +32,7 @@ from eagle_node.tracker.schema import (
     Advert,
     Holder,
     NodeInfo,
+    PeerAddress,
     Plan,
     PlanRequest,
     parse_advert_reply,
@@ -62,6 +63,8 @@ class _Standing:
     """Lacks an advert that we sent, or never had a full one."""
     errands: bool = False
     """Has said that something waits for us."""
+    gauges: tuple[PeerAddress, ...] = ()
+    """Against whom we should measure our link."""
 
     def failed(self, now: float) -> None:
         """Rest, twice as long each time."""
@@ -144,6 +147,11 @@ class TrackerClient:
         """Trackers that said, in answer to the latest advert, that something waits for us."""
         return [url for url in self._urls() if self._standing(url).errands]
 
+    def gauges(self) -> list[PeerAddress]:
+        """Against whom this node should measure its link, as trackers said at the latest advert."""
+        named = (peer for url in sorted(self._urls()) for peer in self._standing(url).gauges)
+        return list(dict.fromkeys(named))
+
     async def holders(self, digest: Digest, node: NodeInfo) -> tuple[Holder, ...]:
         """Who has a blob or segments of it, those nearest to ``node`` first; `Unavailable`."""
         errors = []
@@ -206,7 +214,7 @@ class TrackerClient:
             standing.behind = True
             return str(error)
         standing.behind = not full and (standing.behind or reply.want_full)
-        standing.errands = reply.errands
+        standing.errands, standing.gauges = reply.errands, reply.gauges
         return None
 
     async def _call(

@@ -16,12 +16,13 @@ from eagle_node.config.tree import TrackerConfig
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.tracker.distance import distance, place_of
-from eagle_node.tracker.machine import Machine, Torrent, WaveKey
+from eagle_node.tracker.machine import STAND_BACK_S, Machine, Torrent, WaveKey
 from eagle_node.tracker.schema import (
     HOLD_S,
     Advert,
     Holder,
     NodeInfo,
+    PeerAddress,
     Plan,
     PlanRequest,
     address_of,
@@ -72,6 +73,8 @@ class Directory:
         """
         key = (request.node.group, request.digest)
         await self._load(key, request.size)
+        if self._machine.lets_others_in(request):
+            await asyncio.sleep(STAND_BACK_S)
         plan = self._machine.plan(request, self._clock())
         self._wake(but=(key, request.node.node_id))
         if plan.revision == request.after:
@@ -86,6 +89,10 @@ class Directory:
             want_full = self._machine.advertise(advert, self._clock())
         self._wake()
         return want_full
+
+    def gauges_for(self, node_id: NodeId) -> tuple[PeerAddress, ...]:
+        """Against whom a node should measure its link."""
+        return self._machine.gauges_for(node_id, self._clock())
 
     async def holders(self, digest: Digest, group: str, near: str = "") -> list[Holder]:
         """The live nodes of ``group`` that have a blob, or parts of it.

@@ -120,7 +120,9 @@ class TrackerService:
             advert = parse_advert(body)
         want_full = await self._directory.advertise(advert)
         errands = self._errands.waits_for(advert.node.node_id)
-        return _json(render_advert_reply(AdvertReply(want_full=want_full, errands=errands)))
+        gauges = self._directory.gauges_for(advert.node.node_id)
+        reply = AdvertReply(want_full=want_full, errands=errands, gauges=gauges)
+        return _json(render_advert_reply(reply))
 
     async def _nodes(self, _: web.Request) -> web.Response:
         return _json(render_nodes(self._directory.nodes()))

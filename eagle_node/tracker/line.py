@@ -11,7 +11,7 @@ from eagle_node.tracker.distance import distance, place_of
 from eagle_node.tracker.forest import Forest
 from eagle_node.tracker.holders import Holders
 from eagle_node.tracker.pace import Pace
-from eagle_node.tracker.plan import CHAIN, Host, Kind, Shape, open_for_s, rank
+from eagle_node.tracker.plan import CHAIN, Host, Kind, Shape, fan_of, open_for_s, rank
 from eagle_node.tracker.schema import NodeInfo
 from eagle_node.tracker.source import Source
 
@@ -83,10 +83,12 @@ class Line:
     def set_apart(self, source: Source) -> None:
         """To a cell of lame ones in the last generation."""
         self.leave(source)
-        zone = source.info.zone
-        fitting = (c for c in self._current() if (c.zone, c.lame, c.closed) == (zone, True, False))
-        cell = next(fitting, None) or self._open(zone, lame=True, closed=False)
-        self._enter(source, cell)
+        self._enter(source, self._cell_for(source, lame=True, partial=False))
+
+    def take_back(self, source: Source) -> None:
+        """From a cell of lame ones to the end of one of usual ones."""
+        self.leave(source)
+        self._enter(source, self._cell_for(source, lame=False, partial=False))
 
     def hang_anew(self, host: NodeId | None) -> None:
         """Find other hosts for the cells that hang on ``host``; None: on nothing."""
@@ -123,9 +125,13 @@ class Line:
                 if (cell.zone, cell.lame, cell.closed) == (source.info.zone, lame, False)
                 and not cell.full
             ]
-            if fitting:
+            if len(fitting) >= (self._fan(source) if lame else 1):
                 return min(fitting, key=lambda cell: len(cell.forest))
         return self._open(source.info.zone, lame=lame, closed=partial)
+
+    def _fan(self, source: Source) -> int:
+        """Into how many cells nodes as slow as ``source`` are dealt."""
+        return fan_of(source.known.rated.upload_rate, self._pace.usual)
 
     def _open(self, zone: str, *, lame: bool, closed: bool) -> Cell:
         self._numbers += 1
@@ -217,7 +223,7 @@ class Line:
                     kind=Kind.CELL,
                     near=other.zone == cell.zone,
                     load=sum(not (guest.lame or guest.closed) for guest in other.guests),
-                    lame=other.lame and not cell.lame,
+                    lame=other.lame,
                     number=other.order[3],
                 ),
                 other,

@@ -23,7 +23,16 @@ zone if anybody is there at all, near ones before far ones. The cells of a gener
 the seeder's zone come first in the line, whoever asked first.
 
 **Slow nodes** (known rate below `SLOW` of what is usual) form cells of their own behind the others;
-nobody waits for them but their like. Rates are not measured: known are those that limits tell.
+nobody waits for them but their like. They take what the last of the others has to spare, as many
+cells side by side as its uplink feeds (`fan_of`), since every hop costs a slow link more.
+
+**Rates** are told by limits, and measured between idle nodes (`ring`, `swarm.gauge`), each against
+two others and, if it seems slow, against faster ones: who is fast in one direction with anybody has
+a fast link. So a wave knows its slow nodes when it begins, however many blobs it has, and a slow
+origin or border makes nobody slow. It loses where nodes are new (a wave within seconds of their
+start), where a link has become slow since it was measured, and where a link is fast one way only:
+then all behind such a node are as slow as it is, until they complain. Links above some 500 Mbit/s
+are not told apart, nor nodes on one host.
 
 **Failures.** A leaver's place in the forest is taken from below. A node that somebody complains of
 goes to the end of its cell, so that the complainant comes to its place; a second complaint sets it
@@ -52,6 +61,8 @@ SLOW = 0.5
 """A known rate below this share of the usual one makes a node slow."""
 MAX_PEERS = 8
 """Peers of a stripe in a plan."""
+_FAN_SHARE = 0.75
+"""Of the uplink of who feeds slow nodes: where they saturate it, its own download is slower."""
 _ANCESTORS = 3
 """Fallbacks next above the parent; the topmost one comes as well."""
 _OPEN_SHARE = 0.05
@@ -93,6 +104,11 @@ def open_for_s(size: int, usual_rate: int) -> float:
 def is_slow(node: NodeInfo, usual_rate: int) -> bool:
     """Whether ``node`` is known to be well below what is usual."""
     return 0 < node.upload_rate < usual_rate * SLOW
+
+
+def fan_of(rate: int, usual_rate: int) -> int:
+    """How many nodes of ``rate`` (0: unknown) one of the usual rate feeds at a time."""
+    return max(1, int(_FAN_SHARE * usual_rate / rate)) if rate else 1
 
 
 class Kind(enum.IntEnum):

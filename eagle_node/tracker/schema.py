@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 from eagle_node.base.digest import Digest, parse_digest
 from eagle_node.base.errors import BadDigest
@@ -21,6 +22,7 @@ UNKNOWN_HASH = InfoHash(bytes(20))
 """Stands for the info-hash of a segment that the sender has no metainfo of."""
 HOLD_S = 8.0
 """How long a plan that has not changed is held back: below the patience of proxies in between."""
+MAX_GAUGED = 8
 _MAX_RATE = 1 << 60
 _NODE_ID = re.compile(r"[0-9a-f]{32}\Z")
 
@@ -102,6 +104,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gauged:
+    """What a node has found of the way to it from another one."""
+
+    node_id: NodeId
+    """Who sent."""
+    rate: int
+    """Bytes/s; 0: it could not be measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advert:
     """What a node holds. With ``full`` everything else that was known of it is forgotten.
 
@@ -112,6 +124,8 @@ class Advert:
     full: bool = False
     held: tuple[Holding, ...] = ()
     dropped: tuple[Digest, ...] = ()
+    gauged: tuple[Gauged, ...] = ()
+    """What it has measured of late; `MAX_GAUGED` at the most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +136,8 @@ class AdvertReply:
     """It did not know the node, or knew it elsewhere: it asks for everything the node holds."""
     errands: bool = False
     """Something waits for the node; see `errands`."""
+    gauges: tuple[PeerAddress, ...] = ()
+    """Nodes against which it should measure its link when it is idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +207,7 @@ def parse_advert(body: bytes) -> Advert:
         full=fields.boolean("full"),
         held=tuple(_holding(held) for held in fields.objects("held")),
         dropped=tuple(_digest(fields, "dropped", text) for text in fields.texts("dropped")),
+        gauged=tuple(_gauged(each) for each in islice(fields.objects("gauged"), MAX_GAUGED)),
     )
 
 
@@ -202,6 +219,7 @@ def render_advert(advert: Advert) -> bytes:
             "full": advert.full,
             "held": [_holding_json(holding) for holding in advert.held],
             "dropped": advert.dropped,
+            "gauged": [asdict(each) for each in advert.gauged],
         }
     )
 
@@ -209,7 +227,11 @@ def render_advert(advert: Advert) -> bytes:
 def parse_advert_reply(body: bytes) -> AdvertReply:
     """The reply that ``body`` spells, or `Malformed`."""
     fields = Fields.of(body)
-    return AdvertReply(want_full=fields.boolean("want_full"), errands=fields.boolean("errands"))
+    return AdvertReply(
+        want_full=fields.boolean("want_full"),
+        errands=fields.boolean("errands"),
+        gauges=tuple(_peer(peer) for peer in fields.objects("gauges")),
+    )
 
 
 def render_advert_reply(reply: AdvertReply) -> bytes:
@@ -255,6 +277,13 @@ def _peer(fields: Fields) -> PeerAddress:
         node_id=_node_id(fields, "node_id", fields.text("node_id")),
         host=host,
         port=fields.integer("port", 1, 65535),
+    )
+
+
+def _gauged(fields: Fields) -> Gauged:
+    return Gauged(
+        node_id=_node_id(fields, "node_id", fields.text("node_id")),
+        rate=fields.integer("rate", 0, _MAX_RATE),
     )
 
 

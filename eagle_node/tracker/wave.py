@@ -15,6 +15,9 @@ from eagle_node.tracker.plan import is_slow, order, shape_for
 from eagle_node.tracker.schema import NodeInfo
 from eagle_node.tracker.source import Source
 
+_NOTABLE = 0.1
+"""By what share the usual rate must change for all to be compared with it again."""
+
 
 class Wave:
     """Who has, and who is getting, one blob of ``size`` bytes."""
@@ -34,6 +37,8 @@ class Wave:
         self._sources: dict[NodeId, Source] = {}
         self._holders = Holders()
         self._pace = Pace()
+        self._compared = self._pace.usual
+        """The usual rate that all were last compared with, bytes/s."""
         self._line = Line(size, self._sources, self._holders, self._pace, changed, shape)
 
     def __contains__(self, node_id: NodeId) -> bool:
@@ -61,6 +66,11 @@ class Wave:
         """Whether a node is getting the blob, and has joined or got something after ``since``."""
         source = self._sources.get(node_id)
         return source is not None and source.downloading and source.progressed > since
+
+    def uses(self, node_id: NodeId) -> bool:
+        """Whether a node takes the blob from others, or gives it to them."""
+        source = self._sources.get(node_id)
+        return source is not None and (source.downloading or bool(source.children))
 
     def parents_of(self, node_id: NodeId) -> tuple[NodeId | None, ...]:
         """Whom a downloader takes each stripe from."""
@@ -113,18 +123,19 @@ class Wave:
         self._holders.place(self._source(known))
         self._line.hang_anew(None)
 
-    def describe(self, known: Known) -> bool:
+    def describe(self, known: Known, now: float) -> bool:
         """Take in how fast a node is, and whether it is a seeder; whether it is still of use."""
         source = self._sources.get(known.info.node_id)
         if source is None:
             return False
         self._holders.place(source)
-        self._pace.forget(source.node_id)
-        self._pace.note(source.info)
-        cell, slow = source.cell, is_slow(source.info, self._pace.usual)
-        if slow and source.downloading and cell is not None and not (cell.closed or cell.lame):
-            self._line.set_apart(source)
+        self._note_pace(source, now)
         return source.whole or source.downloading or bool(source.have)
+
+    def rate(self, known: Known, now: float) -> None:
+        """More is known of a node's link."""
+        if (source := self._sources.get(known.info.node_id)) is not None:
+            self._note_pace(source, now)
 
     def drop(self, node_id: NodeId) -> None:
         """A node is gone, or has the blob no more; others take its place."""
@@ -153,6 +164,7 @@ class Wave:
         serving = source.seeder and bool(source.children)
         if not serving and (not source.downloading or closed != partial):
             self._start(source, now, partial=partial)
+            self._compare_all(now)
         for accused in failed:
             if accused in self._sources:
                 suspect = self._sources[accused]
@@ -182,8 +194,38 @@ class Wave:
         node_id = known.info.node_id
         if node_id not in self._sources:
             self._sources[node_id] = Source(known)
-            self._pace.note(known.info)
+            self._pace.note(known.rated)
         return self._sources[node_id]
+
+    def _note_pace(self, source: Source, now: float) -> None:
+        """Take in a node's rate, and what follows from it."""
+        self._pace.forget(source.node_id)
+        self._pace.note(source.known.rated)
+        self._compare(source, now)
+        self._compare_all(now)
+
+    def _compare_all(self, now: float) -> None:
+        """Compare all with what is usual, if that has changed."""
+        if abs(self._pace.usual - self._compared) > _NOTABLE * self._compared:
+            self._compared = self._pace.usual
+            for each in list(self._sources.values()):
+                self._compare(each, now)
+
+    def _compare(self, source: Source, now: float) -> None:
+        """Set a downloader apart that is slow, and take it back when it is not."""
+        cell = source.cell
+        if cell is None or cell.closed or not source.downloading:
+            return
+        lame = self._is_lame(source, now)
+        if lame and not cell.lame:
+            self._line.set_apart(source)
+        elif cell.lame and not lame:
+            self._line.take_back(source)
+
+    def _is_lame(self, source: Source, now: float) -> bool:
+        """Whether nobody should wait for ``source``."""
+        slow = is_slow(source.known.rated, self._pace.usual)
+        return slow or source.known.votes(now) >= BAN_VOTES
 
     def _start(self, source: Source, now: float, *, partial: bool) -> None:
         """``source`` downloads from now on."""
@@ -196,7 +238,7 @@ class Wave:
         source.progressed = now
         self._holders.place(source)
         self._line.hang_anew(source.node_id)  # who hung on it as a complete one would wait for it
-        lame = is_slow(source.info, self._pace.usual) or source.known.votes(now) >= BAN_VOTES
+        lame = self._is_lame(source, now)
         self._line.enter(source, now, lame=lame, partial=partial)
 
     def _stripes(self, source: Source, now: float) -> tuple[tuple[NodeInfo, ...], ...]:

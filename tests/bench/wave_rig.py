@@ -21,7 +21,10 @@ AT_ONCE = 4
 
 @asynccontextmanager
 async def rig(scenario: Scenario, directory: Path) -> AsyncIterator[Wave]:
-    """The network, the origin with the image, nodes and clients, all ready."""
+    """The network, the origin with the image, nodes and clients, all ready.
+
+    Links have their rates before nodes start, as they have in the world.
+    """
     async with AsyncExitStack() as stack:
         net = await stack.enter_async_context(network(_zones(scenario)))
         origin = net["origin"]
@@ -30,9 +33,9 @@ async def rig(scenario: Scenario, directory: Path) -> AsyncIterator[Wave]:
         )
         image = await asyncio.to_thread(random_image, directory / "image", scenario.sizes)
         await push(image, registry, REPOSITORY)
+        await _shape(scenario, net)
         nodes = await _start_nodes(scenario, net, registry, directory, stack)
         clients = await _start_clients(scenario, image, nodes, stack)
-        await _shape(scenario, net)
         stack.push_async_callback(_stop, nodes)
         yield Wave(
             scenario=scenario,

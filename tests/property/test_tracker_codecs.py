@@ -15,7 +15,10 @@ from eagle_node.tracker import bitmap
 from eagle_node.tracker.bencode import bencode
 from eagle_node.tracker.fields import Malformed
 from eagle_node.tracker.schema import (
+    MAX_GAUGED,
     Advert,
+    AdvertReply,
+    Gauged,
     Holder,
     Holding,
     NodeInfo,
@@ -23,10 +26,12 @@ from eagle_node.tracker.schema import (
     Plan,
     PlanRequest,
     parse_advert,
+    parse_advert_reply,
     parse_holders,
     parse_plan,
     parse_plan_request,
     render_advert,
+    render_advert_reply,
     render_holders,
     render_plan,
     render_plan_request,
@@ -110,11 +115,27 @@ def test_plans_round_trip(plan: Plan) -> None:
         full=st.booleans(),
         held=st.lists(holdings(), max_size=3).map(tuple),
         dropped=st.lists(digests, max_size=3).map(tuple),
+        gauged=st.lists(
+            st.builds(Gauged, node_id=node_ids, rate=st.integers(0, 1 << 40)), max_size=MAX_GAUGED
+        ).map(tuple),
     )
 )
 def test_adverts_round_trip(advert: Advert) -> None:
     """An advert is what its JSON says."""
     assert parse_advert(render_advert(advert)) == advert
+
+
+@given(
+    st.builds(
+        AdvertReply,
+        want_full=st.booleans(),
+        errands=st.booleans(),
+        gauges=st.lists(peers, max_size=4).map(tuple),
+    )
+)
+def test_replies_to_adverts_round_trip(reply: AdvertReply) -> None:
+    """A reply to an advert is what its JSON says."""
+    assert parse_advert_reply(render_advert_reply(reply)) == reply
 
 
 @given(st.lists(st.builds(Holder, peer=peers, have=st.none() | st.binary(max_size=9)), max_size=4))

@@ -12,13 +12,14 @@ from eagle_node.blobs.segments import layout_of
 from eagle_node.tracker.bitmap import pack
 from eagle_node.tracker.machine import HeldRow, Machine, WaveKey
 from eagle_node.tracker.plan import MAX_PEERS
-from eagle_node.tracker.schema import Advert, Holding, NodeInfo, PlanRequest
+from eagle_node.tracker.schema import Advert, Gauged, Holding, NodeInfo, PlanRequest
 
 SIZE = 5 << 20
 SEGMENTS = len(layout_of(SIZE).segments)
 DIGESTS = [digest_of(bytes([n])) for n in range(3)]
 numbers = st.integers(1, 12)
 blobs = st.sampled_from(DIGESTS)
+rates = st.sampled_from([0, 100_000, 10_000_000, 20_000_000])
 haves = st.none() | st.sets(st.integers(0, SEGMENTS - 1)).map(lambda some: pack(some, SEGMENTS))
 
 
@@ -93,6 +94,19 @@ class Trackers(RuleBasedStateMachine):
         held = Holding(digest=digest, size=SIZE, have=have, fetching=fetching)
         self.machine.advertise(Advert(node=info, full=full, held=(held,)), self.now)
         self.stored.setdefault((info.group, digest), {})[info.node_id] = have
+
+    @rule(number=numbers, others=st.dictionaries(numbers, rates, max_size=3))
+    def measures(self, number: int, others: dict[int, int]) -> None:
+        """A node tells what came from others; whom it should try next is in its group."""
+        info = self.info(number)
+        gauged = tuple(
+            Gauged(node_id=NodeId(f"{other:032x}"), rate=rate) for other, rate in others.items()
+        )
+        self.machine.advertise(Advert(node=info, gauged=gauged), self.now)
+        for peer in self.machine.gauges_for(info.node_id, self.now):
+            other = self.info(int(peer.node_id, 16))
+            assert peer.node_id != info.node_id
+            assert other.group == info.group
 
     @rule(number=numbers, digest=blobs)
     def drops(self, number: int, digest: Digest) -> None:

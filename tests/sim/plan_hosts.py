@@ -26,6 +26,11 @@ class Network:
     hint_s: float = 0.15
     probe_s: float = 0.3
     stall_s: float = 3.0
+    gauged: bool = False
+    """Links have been measured before the wave."""
+    gauge_least: float = 0.7
+    """What a measurement finds of a rate at the least."""
+    seed: int = 1
 
     @property
     def direct_s(self) -> float:

@@ -15,6 +15,7 @@ has more. Time advances by half a hop for all nodes at once.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,9 +23,9 @@ from numpy.typing import NDArray
 
 from eagle_node.base.digest import Digest, digest_of
 from eagle_node.base.ids import NodeId
-from eagle_node.tracker.machine import Machine
+from eagle_node.tracker.machine import STAND_BACK_S, Machine
 from eagle_node.tracker.plan import Shape
-from eagle_node.tracker.schema import Advert, Holding, Plan, PlanRequest
+from eagle_node.tracker.schema import Advert, Gauged, Holding, Plan, PlanRequest
 from tests.sim.plan_fluid import TRIFLE, Floats, Indices, deal
 from tests.sim.plan_hosts import Host, Network, Outcome
 from tests.sim.plan_lanes import Lanes
@@ -89,8 +90,11 @@ class Simulation:
         self.gone: list[set[NodeId]] = [set() for _ in hosts]
         self.zones, self.zone = np.unique([host.info.zone for host in hosts], return_inverse=True)
         self.entered: Floats = np.zeros(len(self.zones))
+        self.chance = random.Random(network.seed)
         self.hints: dict[int, float] = {}
         """Who is to hear of new parents, and when; in the order of time."""
+        if network.gauged:
+            self._gauge_all()
         for at, host in enumerate(hosts):
             if at == 0 or host.warm:
                 self.joined[at] = self.done[at] = True
@@ -103,11 +107,20 @@ class Simulation:
         joins = sorted(cold, key=lambda at: self.hosts[at].joins, reverse=True)
         next_call = 0.0
         settled = math.inf
+        late: dict[int, float] = {}
+        """Nodes whose first plan the tracker holds back, and until when."""
         for tick in range(int(limit_s / self.dt)):
             now = tick * self.dt
             while joins and self.hosts[joins[-1]].joins <= now:
                 at = joins.pop()
                 self.joined[at] = True
+                if self.machine.lets_others_in(self._request(at)):
+                    late[at] = now + STAND_BACK_S
+                    continue
+                self._plan(at, now)
+                settled = now + 2 * self.network.hint_s
+            for at in [at for at, when in late.items() if when <= now]:
+                del late[at]
                 self._plan(at, now)
                 settled = now + 2 * self.network.hint_s
             self._flow(tick, now)
@@ -275,6 +288,27 @@ class Simulation:
         held = Holding(digest=BLOB, size=self.network.size, have=have)
         self.machine.advertise(Advert(node=self.hosts[at].info, held=(held,)), now)
         self._note_changes(now, besides=at)
+
+    def _gauge_all(self) -> None:
+        """Nodes come up one after the other, and measure against those that the tracker names."""
+        for at in range(len(self.hosts)):
+            self.machine.advertise(Advert(node=self.hosts[at].info), 0.0)
+        for at in (*range(len(self.hosts)), *range(len(self.hosts)), *range(len(self.hosts))):
+            self._gauge(at, 0.0)
+
+    def _gauge(self, at: int, now: float) -> None:
+        node = self.hosts[at].info
+        gauged = tuple(
+            Gauged(node_id=other.node_id, rate=self._gauged(at, self.index[other.node_id]))
+            for other in self.machine.gauges_for(node.node_id, now)
+        )
+        self.machine.advertise(Advert(node=node, gauged=gauged), now)
+        self._note_changes(now, besides=at)
+
+    def _gauged(self, at: int, other: int) -> int:
+        """What a measurement says: the slower link, or less when something else used it."""
+        rate = min(self.link[at], self.link[other])
+        return int(rate * self.chance.uniform(self.network.gauge_least, 1.0))
 
     def _call(self, now: float) -> None:
         for at in np.nonzero(self.joined & (self.dies > now))[0]:

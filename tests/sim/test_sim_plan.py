@@ -121,6 +121,48 @@ def test_slow_nodes_hold_up_their_like_only() -> None:
     assert outcome.last_s <= 1.15 * EVEN.size / slow
 
 
+def unequal(count: int, seed: int) -> tuple[list[Host], set[int]]:
+    """A fleet that says nothing of its links, and which of it are slow: any quarter."""
+    slow = set(random.Random(seed).sample(range(1, count + 1), count // 4))
+    hosts = [
+        replace(host, rate=RATE / 4) if at in slow else host
+        for at, host in enumerate(fleet(count, rate=0, seed=seed))
+    ]
+    return hosts, slow
+
+
+def ends(hosts: list[Host], outcome: Outcome, which: set[int]) -> float:
+    """When the last of some hosts had the blob."""
+    return max(outcome.finished[hosts[at].info.node_id] for at in which)
+
+
+@pytest.mark.parametrize(
+    ("count", "seed"),
+    [
+        *((20, seed) for seed in range(3)),
+        (200, 1),
+        *(pytest.param(200, seed, marks=pytest.mark.slow) for seed in range(2, 8)),
+        pytest.param(1000, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_links_that_were_measured_hold_up_their_like_only(count: int, seed: int) -> None:
+    """Nodes that say nothing are told apart by what they have measured between each other."""
+    hosts, slow = unequal(count, seed)
+    outcome = run(hosts, replace(EVEN, gauged=True, seed=seed))
+    assert ends(hosts, outcome, set(range(1, count + 1)) - slow) <= 1.15 * EVEN.direct_s
+    assert ends(hosts, outcome, slow) <= 1.15 * 4 * EVEN.direct_s
+    assert outcome.seeder_copies <= 1.01
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
+def test_disturbed_measurements_cost_only_who_was_misjudged(seed: int) -> None:
+    """Results anywhere between a fifth and all of a rate: nine in ten are not held up."""
+    outcome = run(fleet(200, rate=0), replace(EVEN, gauged=True, gauge_least=0.2, seed=seed))
+    took = sorted(outcome.finished.values())
+    assert took[len(took) * 9 // 10] <= 1.15 * EVEN.direct_s
+    assert took[-1] <= 1.3 * EVEN.direct_s
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_survivors_finish(seed: int) -> None:
     """When half of the processes die at once in mid-wave, the others hardly lose time."""

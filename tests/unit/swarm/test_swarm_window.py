@@ -61,7 +61,7 @@ def test_a_very_slow_link_still_gets_blocks() -> None:
     """Less than a block under way would stop and go."""
     told = story(NEAR)
     told.download(100e3)
-    assert told.applied == [20 << 10]
+    assert told.applied == [32 << 10]
 
 
 def test_a_fast_link_is_the_kernels_affair() -> None:
@@ -123,8 +123,8 @@ def test_a_pause_does_not_shrink_the_window() -> None:
     before = told.window.size
     told.download(0, seconds=60)
     assert told.window.size == before
-    told.download(1.5e6, seconds=10)
-    assert told.window.size == pytest.approx(1.5e6 * 0.0174, rel=0.1)
+    told.download(2.0e6, seconds=10)
+    assert told.window.size == pytest.approx(2.0e6 * 0.0174, rel=0.1)
 
 
 def test_small_changes_are_not_worth_a_setting() -> None:
