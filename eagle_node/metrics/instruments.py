@@ -77,6 +77,10 @@ class Metrics:
         "Questions for registries by way of the seeder that owns the name",
         "outcome",
     )
+    link_rate_bytes: Gauge = _gauge(
+        "eagle_link_rate_bytes",
+        "Bytes/s from the best of the nodes that this one's link was measured against",
+    )
     cache_used_bytes: Gauge = _gauge(
         "eagle_cache_used_bytes", "Bytes held and reserved in the cache"
     )

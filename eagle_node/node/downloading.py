@@ -84,6 +84,8 @@ def _measure_links(parts: Parts, means: Means, advertiser: Advertiser) -> None:
         blocks=means.blocks,
         directory=parts.config.node.data_dir / "gauge",
         is_idle=lambda: not parts.transfers.running(),
+        download=parts.governor.download,
+        metrics=parts.metrics,
     )
     advertiser.gauged = lambda: links.results
     advertiser.on_gauges.append(links.measure)

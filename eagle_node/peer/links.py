@@ -14,6 +14,8 @@ from pathlib import Path
 
 from eagle_node.base.errors import Unavailable
 from eagle_node.base.ids import NodeId
+from eagle_node.metrics.instruments import Metrics
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.blocks import BlockClient
@@ -40,6 +42,8 @@ class LinkGauge:
         blocks: BlockClient,
         directory: Path,
         is_idle: Callable[[], bool],
+        download: ByteBudget,
+        metrics: Metrics,
         clock: Clock = monotonic,
     ) -> None:
         self._node = node
@@ -47,6 +51,8 @@ class LinkGauge:
         self._blocks = blocks
         self._directory = directory
         self._is_idle = is_idle
+        self._download = download
+        self._metrics = metrics
         self._clock = clock
         self._results: dict[NodeId, tuple[Gauged, float]] = {}
         """And since when they are known; the latest at the end."""
@@ -91,7 +97,7 @@ class LinkGauge:
     async def _measure(self, other: PeerAddress, torrent: SegmentTorrent) -> None:
         holder, rate = Address(other.host, other.port), 0
         try:
-            rate = await gauge(self._blocks, holder, torrent, self._clock)
+            rate = await gauge(self._blocks, holder, torrent, download=self._download)
         except Unavailable as error:
             log.debug("%s", error)
         if not self._is_idle():
@@ -102,3 +108,4 @@ class LinkGauge:
         self._results[other.node_id] = gauged, self._clock()
         while len(self._results) > MAX_GAUGED:
             del self._results[next(iter(self._results))]
+        self._metrics.link_rate_bytes.set(max(each.rate for each in self.results))

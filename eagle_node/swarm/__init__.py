@@ -11,6 +11,7 @@
 ``seeding``   what is offered to peers
 ``peer_wire`` messages between peers, for what libtorrent does not do (no IO)
 ``blocks``    single blocks of segments from other nodes
+``gauge``     how fast the way from another node is
 ``parts``     keeps parts of segments coming
 ``lender``    what offers whole blobs out of files of others, at a port of its own
 ``window``    how much may be under way on each connection

@@ -18,6 +18,7 @@ from eagle_node.base.errors import Unavailable
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.files import BlobDirectory
 from eagle_node.blobs.segments import Segment
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.blocks import BlockClient
@@ -49,11 +50,16 @@ def make_gauge(directory: Path, *, root_certificate: bytes = b"") -> SegmentTorr
 
 
 async def gauge(
-    blocks: BlockClient, holder: Address, torrent: SegmentTorrent, clock: Clock = monotonic
+    blocks: BlockClient,
+    holder: Address,
+    torrent: SegmentTorrent,
+    *,
+    download: ByteBudget,
+    clock: Clock = monotonic,
 ) -> int:
     """Bytes/s that come from ``holder``; `Unavailable` when it cannot be reached, or has no gauge.
 
-    It is what the slower of both links has to spare now.
+    It is what the slower of both links has to spare now, within ``download``.
     """
     whole = ByteRange(0, torrent.segment.length)
     begun, came = 0.0, 0
@@ -61,7 +67,8 @@ async def gauge(
     try:
         first = link.received
         async with aclosing(link.blocks(torrent.segment, whole, _SILENCE_S)) as arriving:
-            async for _ in arriving:
+            async for block in arriving:
+                await download.take(len(block))
                 now, received = clock(), link.received - first
                 if not begun:
                     if received >= _SKIPPED:

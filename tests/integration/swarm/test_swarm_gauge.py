@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from eagle_node.base.errors import Unavailable
+from eagle_node.base.ids import NodeId
 from eagle_node.config.tree import SwarmConfig
+from eagle_node.metrics.instruments import Metrics, total
 from eagle_node.peer.links import LinkGauge
+from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.blocks import BlockClient
 from eagle_node.swarm.gauge import SIZE, gauge, make_gauge
@@ -61,12 +64,14 @@ async def test_a_fast_way_is_as_fast_as_can_be_told(tmp_path: Path) -> None:
 
         async def is_offered() -> bool:
             try:
-                return await gauge(client, at, torrent) > 0
+                return await gauge(client, at, torrent, download=ByteBudget(0)) > 0
             except Unavailable:
                 return False
 
         await until(is_offered, what="the gauge to be offered")
-        rates = await asyncio.gather(*(gauge(client, at, torrent) for _ in range(3)))
+        rates = await asyncio.gather(
+            *(gauge(client, at, torrent, download=ByteBudget(0)) for _ in range(3))
+        )
         assert all(0 < rate <= UNTOLD for rate in rates)
 
 
@@ -80,12 +85,28 @@ async def test_a_slow_way_is_told(tmp_path: Path) -> None:
 
         async def is_slow() -> bool:
             try:
-                found.append(await gauge(client, at, torrent))
+                found.append(await gauge(client, at, torrent, download=ByteBudget(0)))
             except Unavailable:
                 return False
             return 0 < found[-1] < UNTOLD / 4
 
         await until(is_slow, what="the limit to be found", timeout=30)
+
+
+async def test_a_limit_holds_for_measurements_too(tmp_path: Path) -> None:
+    """A node that may not use its link finds it as slow as it may be."""
+    torrent = make_gauge(tmp_path / "here")
+    async with offering(tmp_path) as swarm, BlockClient(None) as client:
+        at, budget = Address(ELSEWHERE, swarm.port), ByteBudget(1_000_000)
+
+        async def is_offered() -> bool:
+            try:
+                return await gauge(client, at, torrent, download=budget) > 0
+            except Unavailable:
+                return False
+
+        await until(is_offered, what="the gauge to be offered")
+        assert await gauge(client, at, torrent, download=budget) < UNTOLD / 4
 
 
 async def test_members_of_a_cluster_measure_under_its_key(tmp_path: Path) -> None:
@@ -99,14 +120,14 @@ async def test_members_of_a_cluster_measure_under_its_key(tmp_path: Path) -> Non
 
             async def is_offered() -> bool:
                 try:
-                    return await gauge(client, at, torrent) > 0
+                    return await gauge(client, at, torrent, download=ByteBudget(0)) > 0
                 except Unavailable:
                     return False
 
             await until(is_offered, what="the gauge to be offered")
         async with BlockClient(None) as client:
             with pytest.raises(Unavailable, match=str(at)):
-                await gauge(client, at, torrent)
+                await gauge(client, at, torrent, download=ByteBudget(0))
 
 
 async def test_who_has_no_gauge_says_so(tmp_path: Path) -> None:
@@ -119,7 +140,7 @@ async def test_who_has_no_gauge_says_so(tmp_path: Path) -> None:
     ):
         for at in (Address(ELSEWHERE, swarm.port), liar.address, Address(ELSEWHERE, 9)):
             with pytest.raises(Unavailable, match=str(at)):
-                await gauge(client, at, torrent)
+                await gauge(client, at, torrent, download=ByteBudget(0))
 
 
 def test_a_gauge_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -131,7 +152,7 @@ def test_a_gauge_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 async def test_a_node_measures_when_nothing_uses_its_link(tmp_path: Path) -> None:
     """It remembers what came, also that nothing did; nodes on its own host it leaves out."""
-    busy = True
+    busy, metrics = True, Metrics()
     async with (
         offering(tmp_path / "other") as other,
         Swarm(SwarmConfig(port=0, ssl_port=0, listen_host=LOOPBACK)) as swarm,
@@ -143,6 +164,8 @@ async def test_a_node_measures_when_nothing_uses_its_link(tmp_path: Path) -> Non
             blocks=client,
             directory=tmp_path / "gauge",
             is_idle=lambda: not busy,
+            download=ByteBudget(0),
+            metrics=metrics,
         )
         running = asyncio.create_task(links.run(), name="links")
         peers = [
@@ -155,16 +178,18 @@ async def test_a_node_measures_when_nothing_uses_its_link(tmp_path: Path) -> Non
         assert links.results == ()
         busy = False
 
+        found: dict[NodeId, int] = {}
+
         async def are_known() -> bool:
             links.measure(peers)
             await links.settled()
-            found = {each.node_id: each.rate for each in links.results}
-            return found.get(node_id(2), 0) > 0 and node_id(3) in found
+            found.update({each.node_id: each.rate for each in links.results})
+            return found.get(node_id(2), 0) > 0
 
-        await until(are_known, what="both to be tried", timeout=30)
-        found = {each.node_id: each.rate for each in links.results}
+        await until(are_known, what="the gauge to be offered", timeout=30)
         assert found.keys() == {node_id(2), node_id(3)}
         assert found[node_id(3)] == 0
+        assert total(metrics.link_rate_bytes) == found[node_id(2)]
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -184,6 +209,8 @@ async def test_a_node_without_room_for_its_gauge_goes_on(
             blocks=client,
             directory=tmp_path / "file",
             is_idle=lambda: True,
+            download=ByteBudget(0),
+            metrics=Metrics(),
         )
         await links.run()
     assert caplog.text.count("links are not measured: cannot write") == 1
