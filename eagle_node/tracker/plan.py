@@ -63,6 +63,8 @@ MAX_PEERS = 8
 """Peers of a stripe in a plan."""
 _FAN_SHARE = 0.75
 """Of the uplink of who feeds slow nodes: where they saturate it, its own download is slower."""
+_MOST_FAN = 4
+"""Connections for each stripe cost more than depth does, beyond that."""
 _ANCESTORS = 3
 """Fallbacks next above the parent; the topmost one comes as well."""
 _OPEN_SHARE = 0.05
@@ -108,7 +110,7 @@ def is_slow(node: NodeInfo, usual_rate: int) -> bool:
 
 def fan_of(rate: int, usual_rate: int) -> int:
     """How many nodes of ``rate`` (0: unknown) one of the usual rate feeds at a time."""
-    return max(1, int(_FAN_SHARE * usual_rate / rate)) if rate else 1
+    return min(_MOST_FAN, max(1, int(_FAN_SHARE * usual_rate / rate))) if rate else 1
 
 
 class Kind(enum.IntEnum):

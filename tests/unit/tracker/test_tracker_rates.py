@@ -192,6 +192,7 @@ def test_a_limit_bounds_what_was_measured() -> None:
 def test_slow_nodes_hang_side_by_side() -> None:
     """Three of a quarter of the rate on the uplink that the last fast node has to spare."""
     assert fan_of(LAME, FAST) == 3
+    assert fan_of(1, FAST) == 4, "however slow"
     cluster = Measured(16, slow=(2, 3, 4, 5))
     cluster.measure()
     cluster.pull(*cluster.nodes)
