@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from eagle_node.base.ids import NodeId
 from eagle_node.tracker.cell import Cell
+from eagle_node.tracker.gain import Had
 from eagle_node.tracker.health import Known
 from eagle_node.tracker.schema import NodeInfo
 
@@ -35,6 +36,8 @@ class Source:
     """Peers that gave it no progress."""
     progressed: float = 0.0
     """When it last had more than before."""
+    had: Had | None = None
+    """Since when it is looked at whether it is as slow as thought."""
 
     @property
     def info(self) -> NodeInfo:

@@ -7,6 +7,7 @@ from itertools import chain, islice
 
 from eagle_node.base.ids import NodeId
 from eagle_node.tracker.bitmap import contains
+from eagle_node.tracker.gain import gained, had
 from eagle_node.tracker.health import BAN_VOTES, Known, complain
 from eagle_node.tracker.holders import Holders
 from eagle_node.tracker.line import Line, ShapeFor
@@ -117,6 +118,7 @@ class Wave:
         self._holders.place(source)
         if begins:
             self._line.hang_anew(None)
+        self._watch(source, now)
 
     def expect(self, known: Known) -> None:
         """A node, a seeder, will have the blob soon."""
@@ -221,6 +223,19 @@ class Wave:
             self._line.set_apart(source)
         elif cell.lame and not lame:
             self._line.take_back(source)
+
+    def _watch(self, source: Source, now: float) -> None:
+        """Believe a node that is taken for slow when it gets more than that."""
+        if not source.downloading or not is_slow(source.known.rated, self._pace.usual):
+            source.had = None
+            return
+        until = had(self.size, source.have, now)
+        rate = gained(source.had, until) if source.had is not None else None
+        if source.had is None or rate is not None:
+            source.had = until
+        if rate is not None and rate > source.known.rated.upload_rate:
+            source.known.gauge(source.node_id, rate, now, came=True)
+            self._note_pace(source, now)
 
     def _is_lame(self, source: Source, now: float) -> bool:
         """Whether nobody should wait for ``source``."""

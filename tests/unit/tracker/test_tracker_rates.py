@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
+from eagle_node.blobs.segments import layout_of
+from eagle_node.tracker.bitmap import pack
 from eagle_node.tracker.health import GAUGE_S, Known
 from eagle_node.tracker.machine import STAND_BACK_S
 from eagle_node.tracker.plan import fan_of
 from eagle_node.tracker.ring import Rings
 from eagle_node.tracker.schema import Advert, Gauged, NodeInfo, PlanRequest
-from tests.unit.tracker.builders import BLOB, MIB, SIZE, Cluster, node, node_id
+from tests.unit.tracker.builders import BLOB, MIB, SEGMENTS, SIZE, Cluster, node, node_id
 
 FAST, LAME = 2_500_000, 625_000
 """Bytes/s."""
@@ -238,3 +240,23 @@ def test_one_measurement_is_none() -> None:
     assert known.rated.upload_rate == FAST
     known.gauge(node_id(5), LAME, GAUGE_S, came=True)
     assert known.rated == known.info, "what is old counts no more"
+
+
+@pytest.mark.parametrize(("rate", "feeds"), [(LAME, False), (FAST, True)])
+def test_who_gets_more_than_it_was_thought_to_is_taken_back(rate: int, feeds: bool) -> None:
+    """In the middle of the wave, by what it advertises: those who come now hang on it."""
+    cluster = Measured(12, slow=(7,))
+    cluster.measure()
+    cluster.pull(*cluster.nodes)
+    _, (misjudged,) = cluster.by_speed()
+    for second in range(1, 12):
+        cluster.now += 1.0
+        cluster.holds(misjudged, have=pack(got(second * rate), SEGMENTS))
+    late = node(13)
+    cluster.joins(late)
+    assert (7 in cluster.feeders([late])) is feeds
+
+
+def got(size: float) -> list[int]:
+    """The segments that are whole once so many bytes have come."""
+    return [segment.index for segment in layout_of(SIZE).segments if segment.stop <= size]
