@@ -30,7 +30,7 @@ dropped when nobody has asked for a while. Who misses two intervals is gone from
 ``holders``   complete sources by place, idle ones apart
 ``pace``      how fast a wave's nodes are
 ``gain``      what a downloader gets, by its adverts
-``ring``      whom a node's link is measured against
+``gauging``   whose links are measured against whose; ``ring`` who is near whom for that
 ``health``    who is believed to fail its children
 ``client``    the nodes' side: picks the tracker of a digest, fails over, backs off
 """

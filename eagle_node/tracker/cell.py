@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from eagle_node.base.ids import NodeId
@@ -61,5 +62,9 @@ class Cell:
             return parent
         if isinstance(self.host, Cell):
             forest = self.host.forest
-            return forest.spare(stripe % forest.stripes, self.host.guests.index(self))
+            return forest.spare(stripe % forest.stripes, self._turn(self.host.guests))
         return self.host
+
+    def _turn(self, guests: Sequence[Cell]) -> int:
+        """Which of a host's spare places is this guest's; slow ones share one, as its rate is."""
+        return sum(not guest.lame for guest in guests[: guests.index(self)])

@@ -15,13 +15,12 @@ from eagle_node.base.digest import Digest
 from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.base.rendezvous import ranked
 from eagle_node.tracker.distance import Place, distance, place_of
-from eagle_node.tracker.health import GAUGES, Known
+from eagle_node.tracker.gauging import Gauging
+from eagle_node.tracker.health import Known
 from eagle_node.tracker.line import ShapeFor
-from eagle_node.tracker.plan import is_slow, shape_for
-from eagle_node.tracker.ring import Rings
+from eagle_node.tracker.plan import shape_for
 from eagle_node.tracker.schema import (
     Advert,
-    Gauged,
     NodeInfo,
     PeerAddress,
     Plan,
@@ -32,15 +31,11 @@ from eagle_node.tracker.strangers import Strangers
 from eagle_node.tracker.wave import Wave
 from eagle_node.tracker.wire import Announce, Event, SwarmPeer, Tally
 
-_AROUND = 16
-"""Nodes among which one that seems slow looks for faster ones to be measured against."""
 STAND_BACK_S = 0.5
 """Seconds in which most of those who pull at once have asked. Less than a node without a plan waits
 before it turns to the seeder."""
 _WORTH = 10
 """Times `STAND_BACK_S` that a blob takes a slow node for it to stand back."""
-_MOST_GAUGES = 4
-"""Nodes that one is measured against at the most, not counting those that measure it."""
 
 WaveKey = tuple[str, Digest]
 """Group and blob: groups do not see each other."""
@@ -75,7 +70,7 @@ class Machine:
         self._nodes: dict[NodeId, Known] = {}
         self._addresses: dict[tuple[str, int], NodeId] = {}
         """Swarm listeners of the nodes: tells their announces from strangers'."""
-        self._rings = Rings()
+        self._gauging = Gauging(self._nodes)
         self._seeders: set[NodeId] = set()
         self._waves: dict[WaveKey, Wave] = {}
         self._waves_of: dict[NodeId, set[WaveKey]] = {}
@@ -139,9 +134,7 @@ class Machine:
             return False
         if request.size < _WORTH * STAND_BACK_S * known.rated.upload_rate:
             return False
-        around = self._rings.before(known.info, _AROUND)
-        rates = sorted(self._nodes[other].rated.upload_rate for other in around)
-        return bool(rates) and is_slow(known.rated, rates[len(rates) // 2])
+        return self._gauging.seems_slow(known)
 
     def current_plan(self, request: PlanRequest, now: float) -> Plan:
         """What has become of a plan; without stripes for a node that was dropped, or is done.
@@ -155,7 +148,9 @@ class Machine:
         """Take in what a node holds; whether the node should say everything that it holds."""
         known, strange = self._register(advert.node, now)
         for each in advert.gauged:
-            self._gauge(known, each, now)
+            for one in self._gauging.take_in(known, each, now):
+                for key in self._waves_of[one.info.node_id]:
+                    self._waves[key].rate(one, now)
         node_id, group = advert.node.node_id, advert.node.group
         gone = {(group, digest) for digest in advert.dropped}
         if advert.full:
@@ -173,27 +168,11 @@ class Machine:
         return strange and not advert.full
 
     def gauges_for(self, node_id: NodeId, now: float) -> tuple[PeerAddress, ...]:
-        """Against whom a node should measure its link; nobody while it, or they, are busy."""
+        """Against whom a node should measure its link."""
         known = self._nodes.get(node_id)
-        if known is None or self._is_busy(node_id):
+        if known is None:
             return ()
-        around = [self._nodes[other] for other in self._rings.before(known.info, _AROUND)]
-        taken = known.gauges_taken(now)
-        if taken < GAUGES:
-            wanted = around[:GAUGES]
-        elif taken < _MOST_GAUGES:
-            wanted = [other for other in around if is_slow(known.rated, other.rated.upload_rate)]
-            wanted = wanted[: _MOST_GAUGES - taken]
-        else:
-            wanted = []
-        free = (
-            other.info
-            for other in wanted
-            if not other.gone
-            and not known.has_gauged(other.info.node_id, now)
-            and not self._is_busy(other.info.node_id)
-        )
-        return tuple(address_of(info) for info in free)
+        return tuple(map(address_of, self._gauging.partners(known, now, self._is_busy)))
 
     def announce(
         self, announce: Announce, torrent: Torrent, now: float
@@ -335,27 +314,14 @@ class Machine:
         """Whether a wave uses the node's link."""
         return any(self._waves[key].uses(node_id) for key in self._waves_of[node_id])
 
-    def _gauge(self, known: Known, gauged: Gauged, now: float) -> None:
-        """What came to a node from another one tells of both."""
-        other = self._nodes.get(gauged.node_id)
-        if other is None or other is known or other.info.group != known.info.group:
-            return
-        pairs = ((known, other, True), (other, known, False))
-        for one, end, came in pairs:
-            before = one.rated
-            one.gauge(end.info.node_id, gauged.rate, now, came=came)
-            if one.rated != before:
-                for key in self._waves_of[one.info.node_id]:
-                    self._waves[key].rate(one, now)
-
     def _remember(self, info: NodeInfo) -> None:
-        self._rings.add(info)
+        self._gauging.add(info)
         self._addresses[(info.host, info.port)] = info.node_id
         if info.seeder:
             self._seeders.add(info.node_id)
 
     def _forget(self, info: NodeInfo) -> None:
-        self._rings.discard(info)
+        self._gauging.discard(info)
         self._seeders.discard(info.node_id)
         if self._addresses.get((info.host, info.port)) == info.node_id:
             del self._addresses[(info.host, info.port)]

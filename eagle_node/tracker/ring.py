@@ -1,4 +1,4 @@
-"""Whom a node is measured against: the live nodes of a zone, in a circle by their ids.
+"""The live nodes of each zone in a circle by their ids: links are measured along it.
 
 Ids are random, so that hosts of one kind, which often start one after the other, do not only meet
 their like. Each node measures what the two before it send, and so has four others around it: hardly

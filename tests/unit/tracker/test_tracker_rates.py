@@ -125,7 +125,15 @@ def test_the_busy_are_left_alone() -> None:
     cluster = Measured(6)
     cluster.pull(cluster.nodes[3])
     assert cluster.told(cluster.nodes[3]) == []
-    assert cluster.told(cluster.nodes[4]) == [3]
+    assert cluster.told(cluster.nodes[4]) == [3, 2]
+
+
+def test_no_link_is_between_nodes_of_one_host() -> None:
+    """They are passed over for those behind them."""
+    cluster = Measured(6)
+    beside = node(7, host=cluster.nodes[4].host)
+    cluster.advertise(Advert(node=beside))
+    assert cluster.told(beside) == [6, 4]
 
 
 def test_a_way_that_could_not_be_measured_says_nothing() -> None:
