@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
 
 from eagle_node.base.ids import NodeId
@@ -48,9 +48,15 @@ class Holders:
                 if not nodes:
                     shelf.pop(at, None)
 
-    def idle(self, info: NodeInfo, *, near: bool) -> NodeId | None:
-        """The nearest idle holder but the node itself; ``near``: in its zone only."""
-        found = islice(self._ring(self._idle, info, near=near), _NEAR)
+    def idle(
+        self, info: NodeInfo, *, near: bool, but: Callable[[NodeId], bool] = lambda _: False
+    ) -> NodeId | None:
+        """The nearest idle holder but the node itself; ``near``: in its zone only.
+
+        ``but``: whom to pass over.
+        """
+        ring = self._ring(self._idle, info, near=near)
+        found = islice((node for node in ring if not but(node.node_id)), _NEAR)
         return min(found, key=lambda node: _far(node, info), default=_NOBODY).node_id or None
 
     def near(self, info: NodeInfo) -> Iterator[NodeId]:

@@ -11,7 +11,7 @@ from eagle_node.tracker.distance import distance, place_of
 from eagle_node.tracker.forest import Forest
 from eagle_node.tracker.holders import Holders
 from eagle_node.tracker.pace import Pace
-from eagle_node.tracker.plan import CHAIN, Host, Kind, Shape, fan_of, open_for_s, rank
+from eagle_node.tracker.plan import CHAIN, Host, Kind, Shape, fan_of, is_slow, open_for_s, rank
 from eagle_node.tracker.schema import NodeInfo
 from eagle_node.tracker.source import Source
 
@@ -117,7 +117,7 @@ class Line:
             assert not isinstance(cell.host, str) or cell.host in self._sources
 
     def _cell_for(self, source: Source, *, lame: bool, partial: bool) -> Cell:
-        idle = None if lame else self._holders.idle(source.info, near=True)
+        idle = None if lame else self._holders.idle(source.info, near=True, but=self._is_slow)
         if not partial and idle is None:
             fitting = [
                 cell
@@ -128,6 +128,9 @@ class Line:
             if len(fitting) >= (self._fan(source) if lame else 1):
                 return min(fitting, key=lambda cell: len(cell.forest))
         return self._open(source.info.zone, lame=lame, closed=partial)
+
+    def _is_slow(self, node_id: NodeId) -> bool:
+        return is_slow(self._sources[node_id].known.rated, self._pace.usual)
 
     def _fan(self, source: Source) -> int:
         """Into how many cells nodes as slow as ``source`` are dealt."""
@@ -236,6 +239,7 @@ class Line:
             load=source.load,
             votes=len(source.known.complaints),
             distance=distance(place_of(source.info), place_of(sample)),
+            lame=not cell.lame and not source.seeder and self._is_slow(source.node_id),
         )
 
     def _refresh(self, cell: Cell, touched: Collection[NodeId]) -> None:

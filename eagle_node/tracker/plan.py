@@ -24,7 +24,8 @@ the seeder's zone come first in the line, whoever asked first.
 
 **Slow nodes** (known rate below `SLOW` of what is usual) form cells of their own behind the others;
 nobody waits for them but their like. They take what the last of the others has to spare, as many
-cells side by side as its uplink feeds (`fan_of`), since every hop costs a slow link more.
+cells side by side as its uplink feeds (`fan_of`), since every hop costs a slow link more. A slow
+holder feeds its like only: the others go to the seeder rather than wait for it.
 
 **Rates** are told by limits, and measured between idle nodes (`ring`, `swarm.gauge`), each against
 two others and, if it seems slow, against faster ones: who is fast in one direction with anybody has
@@ -133,7 +134,7 @@ class Host:
     votes: int = 0
     """Complaints that count."""
     lame: bool = False
-    """A cell of slow nodes."""
+    """A cell of slow nodes, or a slow holder, for one of others."""
     distance: tuple[int, int] = (0, 0)
     number: int = 0
     """Of a cell, in the order of the line: the last is the least deep in demand."""

@@ -165,8 +165,8 @@ class Wave:
         closed = source.cell is not None and source.cell.closed
         serving = source.seeder and bool(source.children)
         if not serving and (not source.downloading or closed != partial):
-            self._start(source, now, partial=partial)
             self._compare_all(now)
+            self._start(source, now, partial=partial)
         for accused in failed:
             if accused in self._sources:
                 suspect = self._sources[accused]
@@ -215,10 +215,11 @@ class Wave:
 
     def _compare(self, source: Source, now: float) -> None:
         """Set a downloader apart that is slow, and take it back when it is not."""
-        cell = source.cell
+        cell, lame = source.cell, self._is_lame(source, now)
+        if lame and source.complete and source.children:
+            self._line.hang_anew(source.node_id)
         if cell is None or cell.closed or not source.downloading:
             return
-        lame = self._is_lame(source, now)
         if lame and not cell.lame:
             self._line.set_apart(source)
         elif cell.lame and not lame:

@@ -212,6 +212,21 @@ def test_slow_nodes_hang_side_by_side() -> None:
     assert [cluster.parents(info) for info in slow].count([feeder]) == 3
 
 
+def test_a_slow_holder_feeds_its_like_only() -> None:
+    """Fast nodes take the blob from a fast holder, or else from the seeder."""
+    cluster = Measured(12, slow=(2, 3))
+    cluster.measure()
+    cluster.holds(cluster.nodes[0], have=b"")
+    cluster.holds(cluster.nodes[1])
+    slow, first, second = cluster.nodes[2], cluster.nodes[5], cluster.nodes[6]
+    cluster.pull(slow, first)
+    assert cluster.parents(first) == [1]
+    assert cluster.parents(slow) == [2]
+    cluster.holds(cluster.nodes[7])
+    cluster.pull(second)
+    assert cluster.parents(second) == [8]
+
+
 def test_who_is_banned_stands_in_one_cell() -> None:
     """Nobody knows how much it may be given."""
     assert fan_of(0, FAST) == 1
