@@ -7,7 +7,7 @@ shares a segment once the origin, at link speed, has sent all of it. A node hear
 `Network.hint_s` after they have changed, and takes them for the next segment of the stripe. It
 notices a parent's end after `Network.probe_s`, a silent one after `Network.stall_s`; when its
 parent has had nothing new for twice as long, it takes one segment from any peer of its plan that
-has more. Links may be unequal without saying so; then nodes have measured them before (`Network.gauged`)
+has more. Links may be unequal without saying so; nodes have measured them then (`Network.gauged`),
 as the tracker told them to, more or less well. Time advances by half a hop for all nodes at once.
 
 ``python -m tests.sim.plan_sim --compare`` compares shapes of the trees.
