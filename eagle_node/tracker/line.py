@@ -11,7 +11,17 @@ from eagle_node.tracker.distance import distance, place_of
 from eagle_node.tracker.forest import Forest
 from eagle_node.tracker.holders import Holders
 from eagle_node.tracker.pace import Pace
-from eagle_node.tracker.plan import CHAIN, Host, Kind, Shape, fan_of, is_slow, open_for_s, rank
+from eagle_node.tracker.plan import (
+    CHAIN,
+    Host,
+    Kind,
+    Room,
+    Shape,
+    fan_of,
+    is_slow,
+    open_for_s,
+    rank,
+)
 from eagle_node.tracker.schema import NodeInfo
 from eagle_node.tracker.source import Source
 
@@ -125,15 +135,33 @@ class Line:
                 if (cell.zone, cell.lame, cell.closed) == (source.info.zone, lame, False)
                 and not cell.full
             ]
-            if len(fitting) >= (self._fan(source) if lame else 1):
+            if len(fitting) >= (self._side_by_side(source) if lame else 1):
                 return min(fitting, key=lambda cell: len(cell.forest))
         return self._open(source.info.zone, lame=lame, closed=partial)
 
     def _is_slow(self, node_id: NodeId) -> bool:
         return is_slow(self._sources[node_id].known.rated, self._pace.usual)
 
+    def _room(self, cell: Cell, other: Cell) -> Room:
+        """What ``other`` has to spare for a cell of slow nodes."""
+        if not cell.lame:
+            return Room.FAST
+        slow = len(other.guests) - (usual := _usual_guests(other))
+        if other.lame:
+            return Room.SLOW if not other.guests else Room.NONE
+        fan = self._fan(self._sources[next(iter(cell.forest))])
+        return Room.FAST if not usual and slow < fan else Room.NONE
+
+    def _side_by_side(self, source: Source) -> int:
+        """Into how many cells nodes as slow as ``source`` are dealt.
+
+        Where there are other zones, what this one has to spare is not for slow ones alone.
+        """
+        if any(cell.zone != source.info.zone for cell in self._current()):
+            return 1
+        return self._fan(source)
+
     def _fan(self, source: Source) -> int:
-        """Into how many cells nodes as slow as ``source`` are dealt."""
         return fan_of(source.known.rated.upload_rate, self._pace.usual)
 
     def _open(self, zone: str, *, lame: bool, closed: bool) -> Cell:
@@ -225,8 +253,9 @@ class Line:
                 Host(
                     kind=Kind.CELL,
                     near=other.zone == cell.zone,
-                    load=sum(not (guest.lame or guest.closed) for guest in other.guests),
-                    lame=other.lame,
+                    load=_usual_guests(other),
+                    lame=other.lame and not cell.lame,
+                    room=self._room(cell, other),
                     number=other.order[3],
                 ),
                 other,
@@ -240,6 +269,7 @@ class Line:
             votes=len(source.known.complaints),
             distance=distance(place_of(source.info), place_of(sample)),
             lame=not cell.lame and not source.seeder and self._is_slow(source.node_id),
+            room=Room.NONE if cell.lame and source.load else Room.FAST,
         )
 
     def _refresh(self, cell: Cell, touched: Collection[NodeId]) -> None:
@@ -278,3 +308,7 @@ class Line:
 
 def _forest(shape: Shape) -> Forest:
     return Forest(stripes=shape.stripes, arity=shape.arity)
+
+
+def _usual_guests(cell: Cell) -> int:
+    return sum(not (guest.lame or guest.closed) for guest in cell.guests)

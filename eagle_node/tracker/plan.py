@@ -32,8 +32,9 @@ two others and, if it seems slow, against faster ones: who is fast in one direct
 a fast link. So a wave knows its slow nodes when it begins, however many blobs it has, and a slow
 origin or border makes nobody slow. It loses where nodes are new (a wave within seconds of their
 start), where a link has become slow since it was measured, and where a link is fast one way only:
-then all behind such a node are as slow as it is, until they complain. Links above some 500 Mbit/s
-are not told apart, nor nodes on one host.
+then all behind such a node are as slow as it is, until they complain. It loses a part where there
+are several zones: what one has to spare feeds the next, and its slow nodes, who cross no border for
+it, share that. Links above some 500 Mbit/s are not told apart, nor nodes on one host.
 
 **Failures.** A leaver's place in the forest is taken from below. A node that somebody complains of
 goes to the end of its cell, so that the complainant comes to its place; a second complaint sets it
@@ -122,6 +123,17 @@ class Kind(enum.IntEnum):
     SEEDER = 2
 
 
+class Room(enum.IntEnum):
+    """What a host has to spare for slow nodes, best first."""
+
+    FAST = 0
+    """The rate of as many as hang on it then."""
+    SLOW = 1
+    """Is slow itself, and has one place."""
+    NONE = 2
+    """They would share what others wait for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """What a cell could hang on."""
@@ -135,6 +147,8 @@ class Host:
     """Complaints that count."""
     lame: bool = False
     """A cell of slow nodes, or a slow holder, for one of others."""
+    room: Room = Room.FAST
+    """Matters to slow nodes only."""
     distance: tuple[int, int] = (0, 0)
     number: int = 0
     """Of a cell, in the order of the line: the last is the least deep in demand."""
@@ -146,6 +160,7 @@ def rank(host: Host) -> tuple[object, ...]:
         host.votes,
         host.lame,
         not host.near,
+        host.room,
         host.load > 0,
         host.kind,
         host.load,

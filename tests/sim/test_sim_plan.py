@@ -121,12 +121,12 @@ def test_slow_nodes_hold_up_their_like_only() -> None:
     assert outcome.last_s <= 1.15 * EVEN.size / slow
 
 
-def unequal(count: int, seed: int) -> tuple[list[Host], set[int]]:
+def unequal(count: int, seed: int, zones: int = 1) -> tuple[list[Host], set[int]]:
     """A fleet that says nothing of its links, and which of it are slow: any quarter."""
     slow = set(random.Random(seed).sample(range(1, count + 1), count // 4))
     hosts = [
         replace(host, rate=RATE / 4) if at in slow else host
-        for at, host in enumerate(fleet(count, rate=0, seed=seed))
+        for at, host in enumerate(fleet(count, rate=0, seed=seed, zones=zones))
     ]
     return hosts, slow
 
@@ -152,6 +152,15 @@ def test_links_that_were_measured_hold_up_their_like_only(count: int, seed: int)
     assert ends(hosts, outcome, set(range(1, count + 1)) - slow) <= 1.15 * EVEN.direct_s
     assert ends(hosts, outcome, slow) <= 1.15 * 4 * EVEN.direct_s
     assert outcome.seeder_copies <= 1.01
+
+
+def test_slow_nodes_cross_no_border_for_others_sake() -> None:
+    """Where a zone feeds the next one, its slow nodes take their share of that, and no more."""
+    hosts, slow = unequal(40, 1, zones=2)
+    outcome = run(hosts, replace(EVEN, gauged=True))
+    assert max(outcome.zone_copies.values()) <= 1.02
+    assert ends(hosts, outcome, set(range(1, 41)) - slow) <= 1.5 * EVEN.direct_s
+    assert ends(hosts, outcome, slow) <= 1.15 * 4 * EVEN.direct_s
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
