@@ -22,6 +22,7 @@ from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.blocks import BlockClient
+from eagle_node.swarm.peer_wire import BadPeer
 from eagle_node.swarm.torrents import SegmentTorrent, make_torrent
 
 SIZE = 2 << 20
@@ -77,7 +78,7 @@ async def gauge(
                 came = received
                 if now - begun >= _LONGEST_S:
                     break
-    except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
+    except (OSError, TimeoutError, asyncio.IncompleteReadError, BadPeer) as error:
         raise Unavailable(f"node {holder} does not gauge: {error!r}") from error
     finally:
         link.close()
