@@ -57,6 +57,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     wave("--kill-seeder", action="store_true")
     wave("--kill-tracker", action="store_true")
     wave("--freeze", action="store_true", help="stop one node on the way")
+    wave("--elected", action="store_true", help="nodes elect seeders and trackers")
     wave("--warm", action="store_true", help="the first node holds the image already")
     both = parser.add_argument_group("the wave and the table").add_argument
     both("--runtime", choices=RUNTIMES, help="the nodes' clients (default: http)")

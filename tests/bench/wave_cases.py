@@ -68,8 +68,10 @@ CASES: Mapping[str, Case] = {
         bars={Figure.ARRIVALS: 1.0},
     ),
     "churn": Case(
-        what="10 of 20 nodes killed mid-wave, then the seeder, the tracker; one frozen",
-        scenario=Scenario(killed=0.5, kill_seeder=True, kill_tracker=True, freeze=True),
+        what="10 of 20 nodes killed mid-wave, then seeder and tracker (elected); one frozen",
+        scenario=Scenario(
+            killed=0.5, kill_seeder=True, kill_tracker=True, freeze=True, elected=True
+        ),
         bars={Figure.LAST: 1.4},
     ),
     "unequal": Case(

@@ -91,6 +91,7 @@ def parameters(scenario: Scenario) -> dict[str, Any]:
         "kill_seeder": scenario.kill_seeder,
         "kill_tracker": scenario.kill_tracker,
         "freeze": scenario.freeze,
+        "elected": scenario.elected,
         "warm": scenario.warm,
         "flags": list(scenario.flags),
     }

@@ -8,12 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tests.bench.wave_clients import REGISTRY, REPOSITORY, Client, Place, client
+from tests.bench.wave_disturbance import METAINFO_PORT, TRACKER_PORT
 from tests.bench.wave_run import Wave
 from tests.bench.wave_scenario import MBIT, Scenario
+from tests.support.fleet import is_whole
 from tests.support.images import Image, push, random_image
 from tests.support.netns import Network, network
 from tests.support.node import Node, eagle_node
 from tests.support.registry import Registry, docker_registry
+from tests.support.waiting import until
 
 AT_ONCE = 4
 """Processes that are started at a time: two cores start more of them no sooner."""
@@ -72,7 +75,9 @@ def _zones(scenario: Scenario) -> Mapping[str, Sequence[str]]:
 async def _start_nodes(
     scenario: Scenario, net: Network, registry: Registry, directory: Path, stack: AsyncExitStack
 ) -> list[Node]:
-    """The first node is the seeder; the tracker is the second, when there is one to be killed."""
+    """Unless roles are elected, the first node is the seeder; it is the tracker too, or the second
+    is when there is one to be killed.
+    """
     registries = ("--registry", f"{REGISTRY}={registry.url}", "--default-registry", REGISTRY)
     common = (*registries, *scenario.flags)
     nodes: list[Node] = []
@@ -89,24 +94,34 @@ async def _start_nodes(
             )
         )
 
-    if scenario.kill_tracker:
+    if scenario.elected:
+        ports = ("--metainfo-port", str(METAINFO_PORT), "--tracker-port", str(TRACKER_PORT))
+        others = ("--role", "auto", "--join", f"{net['n0'].address}:7946", *ports)
+        nodes.append(await start(0, *others))
+    elif scenario.kill_tracker:
         first, second = (net[name].address for name in ("n0", "n1"))
         pins = ("--seeder", f"{first}:55008", "--tracker", f"http://{second}:6969")
         seeder = ("--role", "proxy,peer,seeder", "--metainfo-port", "55008")
         nodes.append(await start(0, *seeder, *pins))
         tracker = ("--role", "proxy,peer,tracker", "--tracker-port", "6969")
         nodes.append(await start(1, *tracker, *pins))
+        others = ("--role", "proxy,peer", *pins)
     else:
         nodes.append(await start(0))
-        pins = ("--seeder", nodes[0].metainfo, "--tracker", nodes[0].tracker_url)
+        others = nodes[0].pins
     for batch in range(len(nodes), scenario.nodes, AT_ONCE):
         indices = range(batch, min(batch + AT_ONCE, scenario.nodes))
         async with asyncio.TaskGroup() as group:
-            starting = [
-                group.create_task(start(index, "--role", "proxy,peer", *pins)) for index in indices
-            ]
+            starting = [group.create_task(start(index, *others)) for index in indices]
         nodes += [task.result() for task in starting]
+    if scenario.elected:
+        await until(lambda: _agree(nodes), what="the nodes to agree", timeout=60, interval=0.5)
     return nodes
+
+
+async def _agree(nodes: Sequence[Node]) -> bool:
+    """Whether all know each other and one leader, and every role is held."""
+    return is_whole(await asyncio.gather(*(node.status() for node in nodes)))
 
 
 async def _start_clients(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import signal
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import aiohttp
 
 from tests.bench.report import cpu_seconds, peak_rss_mib
 from tests.bench.wave_clients import Client, Place, PullFailed, client
+from tests.bench.wave_disturbance import Disturbance
 from tests.bench.wave_scenario import MBIT, SLOWNESS, Outcome, Pull, Scenario
 from tests.support import http
 from tests.support.images import Image
@@ -148,26 +148,18 @@ class Wave:
                     pull.finished, pull.error = None, str(error)
 
     async def _disturb(self, pulls: Sequence[Pull], direct_s: float) -> None:
-        """Kill and freeze on the way, evenly between 0.2 and 0.6 of the direct time."""
-        scenario = self.scenario
-        victims = list(range(2, scenario.nodes))
-        random.Random(7).shuffle(victims)
-        acts = [(index, signal.SIGKILL) for index in victims[: scenario.killed_nodes]]
-        if scenario.kill_seeder:
-            acts.append((0, signal.SIGKILL))
-        if scenario.kill_tracker:
-            acts.append((1, signal.SIGKILL))
-        if scenario.freeze:
-            acts.append((victims[-1], signal.SIGSTOP))
-        for number, (index, act) in enumerate(acts):
-            await asyncio.sleep(direct_s * (0.2 if not number else 0.4 / len(acts)))
+        """Kill and freeze on the way."""
+        disturbance = Disturbance(
+            scenario=self.scenario, nodes=self.nodes, digest=self.image.layers[0].digest
+        )
+        async for act, index in disturbance.run(direct_s):
             node = self.nodes[index]
-            if act is signal.SIGKILL:
+            if act.number is signal.SIGKILL:
                 self._ended_cpu_s += cpu_seconds(node.process.pid)
-            pulls[index].fate = "killed" if act is signal.SIGKILL else "frozen"
-            node.process.signal(act)
+            pulls[index].fate = act.value
+            node.process.signal(act.number)
             self._tasks[index].cancel()
-            if act is signal.SIGKILL:
+            if act.number is signal.SIGKILL:
                 await node.process.wait()
 
     async def _account(self) -> _Account:
@@ -186,7 +178,9 @@ class Wave:
         )
 
     async def _uploaded(self) -> int | None:
-        """Bytes that the seeder has sent to peers; None when it is dead."""
+        """Bytes that the seeder has sent to peers; None when it is dead, or elected: any node."""
+        if self.scenario.elected:
+            return None
         try:
             async with asyncio.timeout(5):
                 status = await self.nodes[0].status()

@@ -42,6 +42,8 @@ class Scenario:
     kill_tracker: bool = False
     freeze: bool = False
     """Stop one node (SIGSTOP) on the way."""
+    elected: bool = False
+    """Seeders and trackers are elected; else the first node is both, and no other is."""
     warm: bool = False
     """The first node holds the image already."""
     runtime: str = "http"
@@ -131,7 +133,7 @@ class Pull:
     """Seconds after the wave's start."""
     error: str = ""
     fate: str = ""
-    """Why it does not count: ``killed``, ``frozen``, ``warm``; empty for those that do."""
+    """Why it does not count: what was done to it, or ``warm``; empty for those that do."""
     progress: list[tuple[float, int]] = field(default_factory=list)
     """(seconds after the wave's start, bytes so far), now and then."""
 
@@ -157,7 +159,7 @@ class Outcome:
     origin_copies: float
     origin_requests: int
     seeder_copies: float | None
-    """None when the seeder was killed."""
+    """None when the seeder was killed, or was elected."""
     zone_copies: dict[str, float]
     """Bytes of TCP's payload into each zone / the image's."""
     cpu_s: float
