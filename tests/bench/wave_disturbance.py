@@ -21,6 +21,8 @@ from tests.support.node import Node
 METAINFO_PORT = 55008
 TRACKER_PORT = 6969
 """Where nodes that may be elected listen: the hash that picks among holders is of addresses."""
+LOOK_S = 0.1
+"""Seconds between two looks for who takes over."""
 ANSWER_S = 2.0
 """Seconds that a node has to tell who holds what, before the next is asked."""
 
@@ -37,6 +39,13 @@ class Act(enum.Enum):
     def number(self) -> signal.Signals:
         """The signal that does it."""
         return signal.SIGSTOP if self is Act.FREEZE else signal.SIGKILL
+
+
+_OF_HOLDERS: Mapping[Act, tuple[str, str]] = {
+    Act.KILL_SEEDER: ("seeder", f"{{}}:{METAINFO_PORT}"),
+    Act.KILL_TRACKER: ("tracker", f"http://{{}}:{TRACKER_PORT}"),
+}
+"""Acts upon who has a role, and how the hash that picks among its holders names them."""
 
 
 def script(scenario: Scenario) -> list[Act]:
@@ -67,31 +76,32 @@ class Disturbance:
         for number, act in enumerate(acts):
             await asyncio.sleep(direct_s * (0.2 if not number else 0.4 / len(acts)))
             holders = await self._holders()
-            index = holders.get(act)
-            if index is None:
+            while act in _OF_HOLDERS and act not in holders:
+                await asyncio.sleep(LOOK_S)
+                holders = await self._holders()
+            if act not in holders:
                 spared = self._hit | set(holders.values())
-                index = next(each for each in order if each not in spared)
+                holders[act] = next(each for each in order if each not in spared)
+            index = holders[act]
             self._hit.add(index)
             yield act, index
 
-    async def _holders(self) -> Mapping[Act, int]:
-        """Who is the blob's seeder and who its tracker at this moment; the dead are passed over."""
+    async def _holders(self) -> dict[Act, int]:
+        """The blob's seeder and tracker at this moment; neither while only dead ones are known."""
         if not self.scenario.elected:
             return {Act.KILL_SEEDER: 0, Act.KILL_TRACKER: 1}
         cluster = await self._cluster()
         at = {each["id"]: each["address"] for each in cluster["members"]}
         holders = {}
-        for act, role, name in (
-            (Act.KILL_SEEDER, "seeder", f"{{}}:{METAINFO_PORT}"),
-            (Act.KILL_TRACKER, "tracker", f"http://{{}}:{TRACKER_PORT}"),
-        ):
+        for act, (role, name) in _OF_HOLDERS.items():
             held = {
                 name.format(at[lease["holder"]]): at[lease["holder"]]
                 for lease in cluster["leases"]
                 if role_of(lease["name"]) == role and lease["holder"] in at
             }
             asked = (self._index(held[each]) for each in ranked(self.digest, held))
-            holders[act] = next(index for index in asked if index not in self._hit)
+            alive = [index for index in asked if index not in self._hit]
+            holders |= {act: index for index in alive[:1]}
         return holders
 
     async def _cluster(self) -> dict[str, Any]:
