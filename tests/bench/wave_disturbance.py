@@ -92,7 +92,7 @@ class Disturbance:
             return {Act.KILL_SEEDER: 0, Act.KILL_TRACKER: 1}
         cluster = await self._cluster()
         at = {each["id"]: each["address"] for each in cluster["members"]}
-        holders = {}
+        holders: dict[Act, int] = {}
         for act, (role, name) in _OF_HOLDERS.items():
             held = {
                 name.format(at[lease["holder"]]): at[lease["holder"]]
@@ -100,8 +100,9 @@ class Disturbance:
                 if role_of(lease["name"]) == role and lease["holder"] in at
             }
             asked = (self._index(held[each]) for each in ranked(self.digest, held))
-            alive = [index for index in asked if index not in self._hit]
-            holders |= {act: index for index in alive[:1]}
+            alive = next((index for index in asked if index not in self._hit), None)
+            if alive is not None:
+                holders[act] = alive
         return holders
 
     async def _cluster(self) -> dict[str, Any]:
