@@ -62,6 +62,10 @@ class Silent(Unavailable):
     much."""
 
 
+class Unreachable(Unavailable):
+    """Nobody answers at another node's address, or does any longer: its work falls to others."""
+
+
 class NoAnswer(Unavailable):
     """No node answers where a command or the dashboard asked one."""
 

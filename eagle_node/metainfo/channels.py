@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from eagle_node.base.errors import Unavailable
+from eagle_node.base.errors import Unreachable
 from eagle_node.runtime.sockets import Address
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Channels:
         self._channels: dict[Address, Any] = {}
 
     async def connected(self, address: Address) -> Any:
-        """A channel that is ready; `Unavailable` when it is not within the time for connecting.
+        """A channel that is ready; `Unreachable` when it is not within the time for connecting.
 
         gRPC itself would wait 20 s for a dead end, then longer each time; so a channel that fails
         to connect is thrown away, and the next call begins anew.
@@ -56,7 +56,7 @@ class Channels:
             ready = False
         if not ready:
             await self._discard(address, channel)
-            raise Unavailable(f"seeder {address} does not accept connections")
+            raise Unreachable(f"seeder {address} does not accept connections")
         return channel
 
     async def close(self) -> None:

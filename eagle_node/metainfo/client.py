@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from eagle_node.base.errors import EagleError, NoSpace, Unavailable
+from eagle_node.base.errors import EagleError, NoSpace, Unavailable, Unreachable
 from eagle_node.base.rendezvous import rendezvous
 from eagle_node.metainfo.channels import Channels
 from eagle_node.metainfo.descriptors import message
@@ -60,6 +60,8 @@ AVOID_S = 5.0
 """Seconds for which a seeder that did not accept a connection comes last."""
 _TELL_S = 5.0
 """Seconds in which a seeder has to take note of what may be wanted soon."""
+_CUT_OFF = ("UNAVAILABLE", "CANCELLED")
+"""What gRPC itself calls the end of a connection; seeders' own errors come with a trailer."""
 TAKEN_S = 5.0
 """Seconds in which a seeder has to take a question for a registry; its event loop does no more."""
 ANSWERED_S = 40.0
@@ -70,7 +72,7 @@ class MetaInfoClient:
     """Calls to the seeders that ``seeders()`` names at the time; an async context manager.
 
     ``server_name`` is the name that seeders' certificates are issued to. Calls raise the error
-    that the seeder raised, or `Unavailable`.
+    that the seeder raised, or `Unavailable`: `Unreachable` where no seeder is (any more).
     """
 
     def __init__(
@@ -292,7 +294,7 @@ def _translated(address: Address) -> Iterator[None]:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        raise Unavailable(f"the connection to seeder {address} was closed") from error
+        raise Unreachable(f"the connection to seeder {address} was closed") from error
 
 
 def _error_of(error: Any, address: Address) -> EagleError:
@@ -300,6 +302,8 @@ def _error_of(error: Any, address: Address) -> EagleError:
     message = error.details() or f"seeder {address}: {error.code().name}"
     if not trailer:
         message = f"seeder {address}: {message}"
+        if error.code().name in _CUT_OFF:
+            return Unreachable(message)
     failure = decode_error(RpcStatus(status=error.code().name, message=message, trailer=trailer))
     if isinstance(failure, NoSpace):  # there; here is another matter
         return Unavailable(f"seeder {address}: {failure}")

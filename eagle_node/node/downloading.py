@@ -54,6 +54,7 @@ async def start_peer(parts: Parts, origin: OriginSources) -> Peer:
         download=parts.governor.download,
         window=window,
         clock=monotonic,
+        report=parts.report_soon,
     )
     interval = parts.config.tracker.interval_s
     advertiser = Advertiser(means.node, tracker, parts.transfers, interval)
@@ -72,6 +73,7 @@ async def start_peer(parts: Parts, origin: OriginSources) -> Peer:
         origin=origin,
         seeders=parts.place.seeders,
         is_self=lambda address: address in parts.place.own_seeders,
+        elected=parts.place.cluster is not None,
     )
     parts.preheater = await start_preheating(parts, peer, tracker, advertiser)
     return peer

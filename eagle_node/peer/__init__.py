@@ -7,6 +7,7 @@
 ``stream``     the metainfo that a seeder tells as it becomes ready
 ``segments``   the torrents of a run's segments
 ``guide``      asks the trackers whom to draw on, ``parents`` remembers it (no IO)
+``succession`` whose turn it is to ask the origin, as seeders die and others are elected (no IO)
 ``means``      what downloads work with
 ``parts``      parts of segments, where readers want no more
 ``holders``    brings them from nodes that hold the segment, verified, rather than from the seeders

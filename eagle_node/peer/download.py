@@ -46,8 +46,9 @@ class DownloadRun:
         self._metainfo = MetainfoStream(job, transfer, report, on_seeder=self._guide.fall_back_to)
         self._reading: asyncio.Task[None] | None = None
         self._machine = Download(
-            seeders=len(job.seeders),
-            next_in_line=job.next_in_line,
+            seeders=len(job.line.seeders),
+            next_in_line=job.line.own_turn,
+            elected=job.line.elected,
             window=job.means.config.window,
             stall_s=job.means.config.stall_s,
             now=job.means.clock(),
@@ -146,6 +147,9 @@ class DownloadRun:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
+            line = self._job.line
+            if line.look():
+                self._events.put_nowait(m.SeedersChanged(len(line.seeders), line.own_turn))
             parents = tuple(
                 self._segments.parent_state(stripe) if quiet_s >= SUSPICIOUS_S else m.Parent.HOLDING
                 for stripe, quiet_s in enumerate(self._quiet_s())

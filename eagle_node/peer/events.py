@@ -89,9 +89,24 @@ class SeederBeat:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """The seeder has sent all metainfo (``error`` None), or cannot go on."""
+    """The seeder has sent all metainfo (``error`` None), or cannot go on.
+
+    ``gone``: nobody answers at its address any more.
+    """
 
     error: EagleError | None
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeedersChanged:
+    """So many ``seeders`` are known in all, the newly elected ones last.
+
+    ``next_in_line``: after them it is this node's turn to ask the origin.
+    """
+
+    seeders: int
+    next_in_line: bool = False
 
 
 class Parent(enum.Enum):
@@ -124,6 +139,7 @@ Event = (
     | BytesArrived
     | SeederBeat
     | StreamEnded
+    | SeedersChanged
     | Ticked
 )
 

@@ -12,8 +12,10 @@ from eagle_node.peer.download import DownloadRun
 from eagle_node.peer.holders import HolderSource
 from eagle_node.peer.means import Job, Means
 from eagle_node.peer.parts import PartSource
+from eagle_node.peer.succession import Line
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address
+from eagle_node.runtime.tasks import TaskSet
 from eagle_node.swarm.transfer import Source, Transfer
 
 log = logging.getLogger(__name__)
@@ -30,12 +32,9 @@ class SwarmFill:
         means: Means,
         blob: BlobRef,
         authorization: str | None,
-        seeders: Sequence[Address],
+        line: Line,
         origin: Source,
-        *,
-        next_in_line: bool = False,
     ) -> None:
-        """``next_in_line``: after these seeders it is this node's turn to ask the origin."""
         self._means = means
         self._blob = blob
         self._authorization = authorization
@@ -46,10 +45,9 @@ class SwarmFill:
         self._job = Job(
             means=means,
             blob=blob,
-            seeders=seeders,
-            next_in_line=next_in_line,
+            line=line,
             shown=self._shown,
-            parts=self._part_source(seeders),
+            parts=self._part_source(line.seeders),
         )
 
     async def __call__(self, transfer: Transfer) -> None:
@@ -99,7 +97,7 @@ class SwarmFill:
     def _withholds(self) -> bool:
         """Whether a seeder may have been refused for want of credentials that are here."""
         discretion = self._means.discretion
-        return any(discretion.withholds(self._reader, each) for each in self._job.seeders)
+        return any(discretion.withholds(self._reader, each) for each in self._job.line.seeders)
 
     async def _swarm_fill(self, transfer: Transfer) -> None:
         if transfer.begun and await self._parts_suffice(transfer):
@@ -110,6 +108,7 @@ class SwarmFill:
             case m.GoToOrigin(reason):
                 # What has led nowhere, or to other bytes, is not taken up again.
                 self._job.torrents.clear()
+                transfer.learnt.clear()
                 await self._go_to_origin(transfer, reason)
 
     async def _parts_suffice(self, transfer: Transfer) -> bool:
@@ -133,6 +132,8 @@ class SwarmFill:
         await self._origin_fill(transfer)
 
     async def _origin_fill(self, transfer: Transfer) -> None:
-        if transfer.begun:
-            transfer.arrival.source = "origin"
-        await self._origin(transfer)
+        async with TaskSet() as tasks:
+            if transfer.begun:
+                transfer.arrival.source = "origin"
+                tasks.spawn(self._means.report(), name="download-report")
+            await self._origin(transfer)

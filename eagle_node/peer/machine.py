@@ -38,6 +38,7 @@ from eagle_node.peer.events import (
     PrepareSegment,
     ProbeParent,
     SeederBeat,
+    SeedersChanged,
     SegmentArrived,
     StartSegment,
     StreamEnded,
@@ -60,6 +61,11 @@ _FIRST_PATIENCE = 5
 """Stalls before the first byte: it takes its time to reach the end of a long line."""
 _SEEDER_PATIENCE = 3
 """Stalls that a seeder is granted before its origin's silence counts against it."""
+
+
+ELECTION_S = 8.0
+"""How long the place of a seeder that is gone may be vacant: others are elected within 3 s of its
+death; where nobody leads, members take 6 s to miss it and name a stand-in."""
 
 
 class State(enum.Enum):
@@ -111,11 +117,26 @@ class Download:
     """
 
     def __init__(
-        self, *, seeders: int, window: int, stall_s: float, now: float, next_in_line: bool = False
+        self,
+        *,
+        seeders: int,
+        window: int,
+        stall_s: float,
+        now: float,
+        next_in_line: bool = False,
+        elected: bool = False,
     ) -> None:
-        """``next_in_line``: after these seeders it is this node's turn to ask the origin."""
+        """``next_in_line``: after these seeders it is this node's turn to ask the origin.
+
+        ``elected``: in the place of a seeder that is gone comes another one.
+        """
         self._seeders = seeders
         self._next_in_line = next_in_line
+        self._elected = elected
+        self._gone = False
+        """The seeder that was asked last is gone."""
+        self._vacant_since: float | None = None
+        """Since when there has been no seeder to ask; None: there is, or none is waited for."""
         self._window = window
         self._parts = False
         self._stall_s = stall_s
@@ -183,7 +204,10 @@ class Download:
                     self._heard_at = now
                 return ()
             case StreamEnded():
+                self._gone = event.gone
                 return self._stream_ended(event.error, now)
+            case SeedersChanged():
+                return self._seeders_changed(event, now)
             case Ticked():
                 effects = [*self._degrade_quiet(event.parents, now)]
                 return effects if self.ended else [*effects, *self._fill_window(now)]
@@ -273,7 +297,7 @@ class Download:
         starting.sort(key=missing.index)
         self._states.update(dict.fromkeys(starting, State.ACTIVE))
         if not held and not preparing and not self._stream_open:
-            return self._next_seeder("the seeder did not tell of all segments")
+            return self._next_seeder("the seeder did not tell of all segments", now)
         return [*map(PrepareSegment, preparing), *map(StartSegment, starting)]
 
     def _starting(self, stripe: int, missing: Sequence[int], now: float) -> Sequence[int]:
@@ -323,8 +347,19 @@ class Download:
         if error is None or not self._lacks_metainfo():
             return self._fill_window(now)
         last = self.attempt + 1 >= self._seeders
-        if not last or self._next_in_line or not self._in(*_SWARMING):
-            return self._next_seeder(str(error))
+        if not last or self._next_in_line or self._elected or not self._in(*_SWARMING):
+            return self._next_seeder(str(error), now)
+        return ()
+
+    def _seeders_changed(self, event: SeedersChanged, now: float) -> Sequence[Effect]:
+        self._seeders = max(self._seeders, event.seeders)
+        self._next_in_line = event.next_in_line
+        if self._vacant_since is None:
+            return ()
+        if self.attempt < self._seeders:
+            return self._open_stream()
+        if self._next_in_line:
+            return self._to_origin("this node is the seeder in the place of one that is gone")
         return ()
 
     def _content_is_wrong(self, error: WrongContent) -> Sequence[Effect]:
@@ -364,10 +399,10 @@ class Download:
                 continue
             if self._busy(stripe):
                 self._lanes[stripe].progress_at = now
-                effects += self._degrade(stripe, parent)
+                effects += self._degrade(stripe, parent, now)
             elif self._awaits_seeder(stripe) and now > self._heard_at:
                 self._heard_at = now
-                effects += self._next_seeder("the seeder is silent")
+                effects += self._next_seeder("the seeder is silent", now)
         return effects
 
     def _awaits_seeder(self, stripe: int) -> bool:
@@ -378,7 +413,7 @@ class Download:
         missing = (i for i in self._wanted if self._states.get(i) is not State.DONE)
         return any(index % lanes == stripe for index in missing)
 
-    def _degrade(self, stripe: int, parent: Parent) -> Sequence[Effect]:
+    def _degrade(self, stripe: int, parent: Parent, now: float) -> Sequence[Effect]:
         """A lane without progress for a while: the next stage that can help."""
         lane = self._lanes[stripe]
         lane.stage = Stage(min(lane.stage + 1, Stage.ORIGIN))
@@ -389,14 +424,27 @@ class Download:
             case Stage.NEXT_PARENT | Stage.MESH:
                 return (AskPlan(parent_failed=failed, stripe=stripe), WidenMesh(stripe))
             case Stage.NEXT_SEEDER:
-                return (WidenMesh(stripe), *self._next_seeder("the swarm makes no progress"))
+                return (WidenMesh(stripe), *self._next_seeder("the swarm makes no progress", now))
             case _:
                 return self._to_origin("the swarm makes no progress")
 
-    def _next_seeder(self, reason: str) -> Sequence[Effect]:
+    def _next_seeder(self, reason: str, now: float) -> Sequence[Effect]:
+        """Ask another seeder, wait for one to be elected, or do without."""
+        if self._vacant_since is not None:
+            if now - self._vacant_since < ELECTION_S:
+                return ()
+            return self._to_origin(f"{reason}; nobody took the seeder's place")
         self.attempt += 1
-        if self.attempt >= self._seeders:
-            return self._to_origin(reason)
+        if self.attempt < self._seeders:
+            return self._open_stream()
+        if self._elected and self._gone and not self._next_in_line:
+            self._vacant_since = now
+            return ()
+        return self._to_origin(reason)
+
+    def _open_stream(self) -> Sequence[Effect]:
+        self._vacant_since = None
+        self._gone = False
         self._stream_open = True
         self._fetched = -1
         return (OpenStream(self.attempt),)

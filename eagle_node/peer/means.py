@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from eagle_node.config.tree import SwarmConfig
 from eagle_node.metainfo.client import MetaInfoClient
@@ -13,6 +14,7 @@ from eagle_node.peer.discretion import Discretion
 from eagle_node.peer.holders import Acquaintance
 from eagle_node.peer.parents import Parents
 from eagle_node.peer.parts import PartSource
+from eagle_node.peer.succession import Line
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import Clock
@@ -46,6 +48,8 @@ class Means:
     """What comes past the swarm is drawn from it."""
     window: ReceiveWindow
     clock: Clock
+    report: Callable[[], Coroutine[Any, Any, None]]
+    """Has the trackers know what has just changed here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +58,8 @@ class Job:
 
     means: Means
     blob: BlobRef
-    seeders: Sequence[Address]
-    """In the order in which they are asked."""
-    next_in_line: bool
-    """After these seeders it is this node's turn to ask the origin."""
+    line: Line
+    """The seeders that are asked."""
     shown: Callable[[Address], str]
     """The ``Authorization`` for a seeder; empty: none."""
     parts: PartSource

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import takewhile
 
 from eagle_node.base.errors import Denied, Unavailable
@@ -12,6 +13,7 @@ from eagle_node.blobs.reader import BlobReader
 from eagle_node.peer.beside import Beside
 from eagle_node.peer.fill import SwarmFill
 from eagle_node.peer.means import Means
+from eagle_node.peer.succession import Line, Succession
 from eagle_node.registry.access import Access
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address
@@ -38,7 +40,9 @@ class Peer:
         origin: OriginSources,
         seeders: Callable[[], Sequence[Address]],
         is_self: Callable[[Address], bool],
+        elected: bool = False,
     ) -> None:
+        """``elected``: ``seeders`` change when one dies."""
         self._cache = cache
         self._transfers = transfers
         self._access = access
@@ -46,6 +50,7 @@ class Peer:
         self._origin = origin
         self._seeders = seeders
         self._is_self = is_self
+        self._elected = elected
 
     async def open(self, blob: BlobRef, authorization: str | None, *, whole: bool) -> BlobReader:
         """A pinned reader of ``blob``; raises `Denied` or `Unavailable` before the first byte.
@@ -136,16 +141,13 @@ class Peer:
 
     def _source(self, blob: BlobRef, authorization: str | None) -> Source:
         """The swarm through the seeders that own the digest; up to this node's own turn."""
-        seeders = self._order(blob)
-        others = list(takewhile(lambda seeder: not self._is_self(seeder), seeders))
         origin = self._origin(blob, authorization)
-        if self._means is None or not others:
+        line = Line(partial(self._succession, blob), elected=self._elected)
+        if self._means is None or not line.seeders:
             return origin
-        return SwarmFill(
-            self._means,
-            blob,
-            authorization,
-            others,
-            origin,
-            next_in_line=len(others) < len(seeders),
-        )
+        return SwarmFill(self._means, blob, authorization, line, origin)
+
+    def _succession(self, blob: BlobRef) -> Succession:
+        seeders = self._order(blob)
+        before = tuple(takewhile(lambda seeder: not self._is_self(seeder), seeders))
+        return Succession(before=before, own_turn=len(before) < len(seeders))

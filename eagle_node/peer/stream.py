@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from eagle_node.base.errors import EagleError, NoSpace, Unavailable, WrongContent
+from eagle_node.base.errors import EagleError, NoSpace, Unavailable, Unreachable, WrongContent
 from eagle_node.blobs.segments import LAYOUT_VERSION
 from eagle_node.metainfo.messages import (
     BeatEvent,
@@ -51,14 +51,14 @@ class MetainfoStream:
 
     async def read(self, attempt: int) -> None:
         """Read what the seeder tells; its end or error is the last event."""
-        seeder = self._job.seeders[attempt]
+        seeder = self._job.line.seeders[attempt]
         error: EagleError | None = None
         try:
             await self._read(seeder)
         except EagleError as failure:
             log.info("seeder %s: %s", seeder, failure)
             error = failure
-        self._report(m.StreamEnded(error))
+        self._report(m.StreamEnded(error, gone=isinstance(error, Unreachable)))
 
     async def _read(self, seeder: Address) -> None:
         """Have the seeder tell of what is wanted, and again of more when more is wanted."""
@@ -143,6 +143,8 @@ class MetainfoStream:
                 )
             except WrongContent as error:
                 raise Unavailable(f"a seeder sent broken metainfo: {error}") from error
+        self._transfer.learnt[index] = self._job.torrents[index]
+        self._transfer.publish()
         self._report(m.MetainfoArrived(index))
 
     async def _write_inline(self, data: bytes) -> None:

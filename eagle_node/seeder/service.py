@@ -307,11 +307,16 @@ class SeederService:
     async def _published(
         self, transfer: Transfer, request: FetchRequest
     ) -> AsyncIterator[FetchReply]:
-        """Segments as they become ready, until the transfer has ended."""
+        """Segments as they become ready here or elsewhere, until the transfer has ended.
+
+        A seeder that gets the blob from others passes on what it is told: who asks it may be the
+        one from whom it gets them.
+        """
         sent: set[int] = set()
         while True:
             change, ended = transfer.published(), transfer.finished.done()
-            ready = [t for index, t in list(transfer.torrents.items()) if index not in sent]
+            known = transfer.learnt | transfer.torrents
+            ready = [torrent for index, torrent in known.items() if index not in sent]
             for torrent in _in_order(ready, request):
                 sent.add(torrent.segment.index)
                 yield _segment(torrent)

@@ -37,6 +37,8 @@ class Transfer:
         """It will not deliver any more; a new one may start once it has finished."""
         self.torrents: dict[int, SegmentTorrent] = {}
         """Of the segments that are here, seeded."""
+        self.learnt: dict[int, SegmentTorrent] = {}
+        """Of segments that another seeder told of, here or not."""
         self.fetching: dict[InfoHash, int] = {}
         """Segments that come from the swarm now, by their torrents."""
         self.opened: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()

@@ -11,6 +11,8 @@ from eagle_node.peer import machine as m
 
 SEGMENTS = 6
 SEEDERS = 2
+NEW = 2
+"""Seeders that may be elected on the way."""
 WINDOW = 2
 
 indices = st.integers(0, SEGMENTS - 1)
@@ -31,7 +33,8 @@ events = st.one_of(
     st.builds(e.MetainfoArrived, indices),
     st.builds(e.SegmentArrived, indices),
     st.builds(e.SeederBeat, st.integers(0, 5)),
-    st.builds(e.StreamEnded, errors),
+    st.builds(e.StreamEnded, errors, st.booleans()),
+    st.builds(e.SeedersChanged, st.integers(SEEDERS, SEEDERS + NEW), st.booleans()),
     st.builds(e.Ticked, st.lists(st.sampled_from(e.Parent), max_size=2).map(tuple)),
     st.builds(e.BytesArrived, indices),
     st.builds(e.ParentLost, stripes),
@@ -41,15 +44,17 @@ events = st.one_of(
 steps = st.lists(st.tuples(events, st.floats(0, 4)), max_size=60)
 
 
-@given(steps)
-def test_whatever_happens_the_rules_hold(history: list[tuple[e.Event, float]]) -> None:
+@given(steps, st.booleans())
+def test_whatever_happens_the_rules_hold(
+    history: list[tuple[e.Event, float]], elected: bool
+) -> None:
     """Windows, order, and endings: each of them exactly when it is due.
 
     No segment is prepared or started twice; a start follows its preparation and its metainfo; the
     seeders are asked in turn; nothing follows an ending.
     """
     now = 0.0
-    machine = m.Download(seeders=SEEDERS, window=WINDOW, stall_s=3.0, now=now)
+    machine = m.Download(seeders=SEEDERS, window=WINDOW, stall_s=3.0, now=now, elected=elected)
     streams = len(machine.start())
     told: set[int] = set()
     done: set[int] = set()
@@ -86,7 +91,7 @@ def test_whatever_happens_the_rules_hold(history: list[tuple[e.Event, float]]) -
                     assert index not in started
                     started.add(index)
                 case e.OpenStream(attempt):
-                    assert attempt == streams < SEEDERS
+                    assert attempt == streams < SEEDERS + NEW
                     streams += 1
                 case e.Finish():
                     ended = True
@@ -95,7 +100,8 @@ def test_whatever_happens_the_rules_hold(history: list[tuple[e.Event, float]]) -
                     assert not set(wanted) - done
                 case e.GiveUp(error):
                     ended = True
-                    assert event == e.StreamEnded(error)
+                    assert isinstance(event, e.StreamEnded)
+                    assert event.error is error
                 case e.GoToOrigin():
                     ended = True
                 case _:
@@ -103,11 +109,11 @@ def test_whatever_happens_the_rules_hold(history: list[tuple[e.Event, float]]) -
     assert machine.ended == ended
 
 
-@given(steps)
-def test_a_download_always_ends(history: list[tuple[e.Event, float]]) -> None:
+@given(steps, st.booleans())
+def test_a_download_always_ends(history: list[tuple[e.Event, float]], elected: bool) -> None:
     """After any history, when nothing more happens but time: it finishes, or goes to the origin."""
     now = 0.0
-    machine = m.Download(seeders=SEEDERS, window=WINDOW, stall_s=3.0, now=now)
+    machine = m.Download(seeders=SEEDERS, window=WINDOW, stall_s=3.0, now=now, elected=elected)
     machine.start()
     for event, pause in history:
         now += pause

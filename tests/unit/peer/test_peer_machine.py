@@ -25,6 +25,7 @@ from eagle_node.peer.events import (
     PrepareSegment,
     ProbeParent,
     SeederBeat,
+    SeedersChanged,
     SegmentArrived,
     StartSegment,
     StreamEnded,
@@ -32,7 +33,7 @@ from eagle_node.peer.events import (
     Wanted,
     WidenMesh,
 )
-from eagle_node.peer.machine import LOOKAHEAD, Download, Stage
+from eagle_node.peer.machine import ELECTION_S, LOOKAHEAD, Download, Stage
 
 PROBE_S = 0.02
 STALL = 3.0
@@ -52,6 +53,7 @@ class Story:
         window: int = 2,
         have: Sequence[int] = (),
         next_in_line: bool = False,
+        elected: bool = False,
     ) -> None:
         self.now = 100.0
         self.machine = Download(
@@ -60,6 +62,7 @@ class Story:
             stall_s=STALL,
             now=self.now,
             next_in_line=next_in_line,
+            elected=elected,
         )
         self.segments = segments
         self.have = frozenset(have)
@@ -398,3 +401,67 @@ def test_the_next_seeder_in_line_does_not_wait_for_those_who_wait_for_it() -> No
         story.lay_out()
         story.metainfo(0, 1)
         assert story.tell(StreamEnded(BROKEN)) == effects
+
+
+GONE = StreamEnded(Unavailable("nobody answers"), gone=True)
+
+
+def bereft(*, laid_out: bool = True) -> Story:
+    """A download whose only seeder has died, with two segments on their way."""
+    story = Story(seeders=1, elected=True)
+    if laid_out:
+        story.lay_out()
+        story.metainfo(0, 1)
+    assert story.tell(GONE) == []
+    return story
+
+
+def test_a_successor_of_the_last_seeder_is_waited_for() -> None:
+    """Those whose seeder has died do not all turn to the registry: one of them is elected."""
+    story = bereft()
+    for index in (0, 1):
+        assert story.tell(SegmentArrived(index), after=1) == []
+    assert story.tell(SeedersChanged(2), after=1) == [OpenStream(1)]
+    assert started(story.metainfo(2, 3)) == [2, 3]
+
+
+@pytest.mark.parametrize("laid_out", [True, False])
+def test_who_is_elected_goes_to_the_origin(laid_out: bool) -> None:
+    """The others wait for it."""
+    (effect,) = bereft(laid_out=laid_out).tell(SeedersChanged(1, next_in_line=True), after=2)
+    assert isinstance(effect, GoToOrigin)
+
+
+def test_a_seeder_that_was_elected_first_is_asked_first() -> None:
+    """Even by a node whose turn at the origin comes next."""
+    assert bereft().tell(SeedersChanged(2, next_in_line=True), after=2) == [OpenStream(1)]
+
+
+def test_nobody_is_waited_for_long() -> None:
+    """Where no successor is named, a download ends at the origin, at once when nothing comes."""
+    story = bereft(laid_out=False)
+    assert story.quiet(ELECTION_S - 1) == []
+    (effect,) = story.quiet(2.5)
+    assert isinstance(effect, GoToOrigin)
+    story = bereft()
+    for index in (0, 1):
+        story.tell(SegmentArrived(index))
+    assert story.quiet(ELECTION_S - 0.5) == []
+    assert isinstance(story.quiet(0.5)[0], GoToOrigin)
+
+
+def test_an_election_is_not_waited_for_where_the_seeder_lives() -> None:
+    """It has answered that it cannot go on: nobody comes in its place."""
+    story = Story(seeders=1, elected=True)
+    story.lay_out()
+    assert story.tell(StreamEnded(BROKEN)) == [GoToOrigin("the connection broke")]
+
+
+def test_seeders_that_are_elected_while_another_one_serves_are_kept_for_later() -> None:
+    """Its death finds them known."""
+    story = Story(seeders=1, elected=True)
+    story.lay_out()
+    assert story.tell(SeedersChanged(2)) == []
+    assert story.tell(GONE) == [OpenStream(1)]
+    assert story.tell(GONE) == []
+    assert story.tell(SeedersChanged(3)) == [OpenStream(2)]
