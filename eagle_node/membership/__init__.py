@@ -28,6 +28,10 @@ Three ways that news takes: with pings and acks; in packets of their own, five t
 there is some; in push-pulls over TCP, at the start and now and then. A push-pull never buries: who
 is dead on one side only is suspected, so that the halves of a partition merge without a loss.
 
+A process that has crashed need not be waited for: while others are asked to ping a silent target,
+its host is asked by TCP. A refusal is proof that nothing listens there, and buries it at once; a
+host that says nothing, or accepts (a stopped process), is judged by its silence alone.
+
 Who is dead is dialled now and then, as are the join addresses, so both halves of a partition, and a
 node that was frozen, find the others again, whoever was restarted meanwhile. Who left is not.
 

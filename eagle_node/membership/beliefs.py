@@ -92,6 +92,12 @@ class Beliefs:
         if member is not None and member.state.live:
             self._suspect(Suspect(node_id, member.incarnation, (self.own.node_id,)), now)
 
+    def bury(self, member: Member, now: float) -> None:
+        """The process of a member is gone, unless it has told something newer of itself."""
+        known = self.table.get(member.node_id)
+        if known is not None and known.state.live and known.address == member.address:
+            self._end(Dead(member.node_id, member.incarnation), State.DEAD, now)
+
     def give_up(self, node_id: NodeId, now: float) -> None:
         """A suspect's time is over."""
         self._end(Dead(node_id, self.table.everybody[node_id].incarnation), State.DEAD, now)

@@ -63,6 +63,7 @@ class Detector:
         timings: Timings,
         chance: random.Random,
         send: Sender,
+        knock: Callable[[Member], None],
         deadline: Callable[[Deadline, float | None], None],
     ) -> None:
         self._beliefs = beliefs
@@ -70,6 +71,7 @@ class Detector:
         self._timings = timings
         self._chance = chance
         self._send = send
+        self._knock = knock
         self._deadline = deadline
         self._probes: dict[int, Probe] = {}
         self._relays: dict[int, Relay] = {}
@@ -175,7 +177,10 @@ class Detector:
         ]
 
     def _ask_helpers(self, nonce: int) -> None:
-        """Our own path to the target may be the one that is broken: ask k others."""
+        """Our own path to the target may be the one that is broken: ask k others.
+
+        If it is the process that is gone, its host says so.
+        """
         probe, timings = self._probes[nonce], self._timings
         rest_s = (timings.probe_timeout_s - timings.ack_timeout_s) * self._health.factor
         self._deadline((Wait.HELP, nonce), rest_s)
@@ -187,6 +192,7 @@ class Detector:
         for helper in helpers:
             request = PingReq(nonce, target.node_id, target.address)
             self._send(helper.address, request, helper.node_id)
+        self._knock(target)
 
     def _failed(self, probe: Probe, now: float) -> None:
         self._health.worsen(probe.missing_nacks if probe.helpers else 1)

@@ -38,6 +38,13 @@ class ExchangeFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing listens where a member should: its host answers, and its process is gone."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """The time that `Machine.due` named has come."""
 
@@ -62,7 +69,14 @@ class LeaveAsked:
 
 
 Event = (
-    PacketArrived | ExchangeArrived | ExchangeFailed | Ticked | MetaSet | ContactsSet | LeaveAsked
+    PacketArrived
+    | ExchangeArrived
+    | ExchangeFailed
+    | Refused
+    | Ticked
+    | MetaSet
+    | ContactsSet
+    | LeaveAsked
 )
 
 
@@ -133,10 +147,17 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Knock:
+    """Find out whether anything listens at a member's address; only a refusal comes back."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Let everybody in this process know."""
 
     change: Change
 
 
-Effect = Send | Contact | Tell
+Effect = Send | Contact | Knock | Tell

@@ -26,9 +26,11 @@ from eagle_node.membership.events import (
     ExchangeArrived,
     ExchangeFailed,
     Found,
+    Knock,
     LeaveAsked,
     MetaSet,
     PacketArrived,
+    Refused,
     Send,
     Tell,
     Ticked,
@@ -93,6 +95,7 @@ class Machine:
             timings=timings,
             chance=chance,
             send=self._send,
+            knock=self._knock,
             deadline=self._set_deadline,
         )
         self._contacts = Contacts(
@@ -138,6 +141,8 @@ class Machine:
                 self._exchanged(event.exchange, event.contacted)
             case ExchangeFailed():
                 self._unreachable(event.address)
+            case Refused():
+                self._beliefs.bury(event.member, now)
             case Ticked():
                 self._tick()
             case MetaSet():
@@ -316,6 +321,10 @@ class Machine:
     def _contact(self, address: Address) -> None:
         if not self._beliefs.has_left:
             self._out.append(Contact(address))
+
+    def _knock(self, member: Member) -> None:
+        if not self._beliefs.has_left:
+            self._out.append(Knock(member))
 
     def _tell_duplicate(self, theirs: Address | None) -> None:
         if theirs is not None:

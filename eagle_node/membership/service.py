@@ -22,9 +22,11 @@ from eagle_node.membership.events import (
     Event,
     ExchangeArrived,
     ExchangeFailed,
+    Knock,
     LeaveAsked,
     MetaSet,
     PacketArrived,
+    Refused,
     Send,
     Tell,
     Ticked,
@@ -50,6 +52,8 @@ _FAREWELL_ROUNDS = 4
 """Gossip intervals that a farewell takes: each reaches `Timings.gossip_fanout` members."""
 _MOST_CONNECTIONS = 64
 """Push-pulls that are served at a time: what others may make this process hold."""
+_KNOCK_S = 1.0
+"""How long a host has to say that nothing listens there."""
 _FLAG = "--gossip-port"
 
 
@@ -200,6 +204,8 @@ class Membership:
                 if address not in self._dialling:
                     self._dialling.add(address)
                     self._tasks.spawn(self._dial(address), name=f"push-pull with {address}")
+            case Knock(member):
+                self._tasks.spawn(self._knock(member), name=f"knock at {member.address}")
             case Tell(change):
                 self._account.changed(change, self.members())
                 for callback in tuple(self.on_change):
@@ -250,6 +256,19 @@ class Membership:
             self._handle(ExchangeArrived(reply, address))
         finally:
             self._dialling.discard(address)
+
+    async def _knock(self, member: Member) -> None:
+        """Only a refusal tells anything: a stopped process's connections are accepted, too."""
+        address = member.address
+        try:
+            async with asyncio.timeout(_KNOCK_S):
+                _, writer = await asyncio.open_connection(address.host, address.port)
+        except ConnectionRefusedError:
+            self._handle(Refused(member))
+        except (OSError, TimeoutError) as error:
+            log.debug("no word from %s: %s", address, error)
+        else:
+            writer.close()
 
     def _accepted(self, reader: StreamReader, writer: StreamWriter) -> None:
         peer = writer.get_extra_info("peername")

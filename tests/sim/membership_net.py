@@ -22,9 +22,11 @@ from eagle_node.membership.events import (
     Event,
     ExchangeArrived,
     ExchangeFailed,
+    Knock,
     LeaveAsked,
     MetaSet,
     PacketArrived,
+    Refused,
     Send,
     Tell,
     Ticked,
@@ -51,6 +53,8 @@ class Weather:
     """Share of packets that are sent once more, to anybody, at some later time."""
     encode: bool = False
     """Whether packets go through the codec."""
+    refusals: bool = False
+    """Hosts outlive their processes, and say so."""
 
 
 @dataclass(slots=True)
@@ -245,6 +249,8 @@ class Net:
                     self._send(host, effect)
                 case Contact(address):
                     self._contact(host, address)
+                case Knock(member):
+                    self._knock(host, member)
                 case Tell(change):
                     host.changes.append((self.now, change))
                     if self._checked:
@@ -303,6 +309,15 @@ class Net:
     def _transmit(self, target: Host, packet: Packet, source: Address) -> None:
         delay_s = self.chance.uniform(*self.weather.delay_s)
         self.after(delay_s, lambda: self.step(target, PacketArrived(packet, source)))
+
+    def _knock(self, host: Host, member: Member) -> None:
+        target, client = self._at.get(member.address), host.machine
+        if not self.weather.refusals or target is None or target.machine is not None:
+            return
+        pair = host.number, target.number
+        if pair not in self.cut and pair[::-1] not in self.cut:
+            delay_s = 2 * self.chance.uniform(*self.weather.delay_s)
+            self.after(delay_s, lambda: self._answer(host, client, Refused(member)))
 
     def _contact(self, host: Host, address: Address) -> None:
         target, client = self._at.get(address), host.machine

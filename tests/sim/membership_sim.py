@@ -33,6 +33,7 @@ def play(seed: int, *, tell: bool = False) -> Net:
     try:
         mild = chance.random() < 0.4
         _begin(net, chance, mild=mild)
+        net.weather.refusals = seed % 2 == 1
         _trouble(net, chance, mild=mild)
         net.heal()
         net.weather = Weather(encode=net.weather.encode)

@@ -57,6 +57,29 @@ def test_the_dead_are_out_of_every_view_in_ten_seconds(seed: int) -> None:
     assert net.run(10, until=net.converged)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_process_whose_host_refuses_connections_is_out_of_every_view_in_three_seconds(
+    seed: int,
+) -> None:
+    """A crash is told from a silence: nobody's patience is waited for."""
+    net = cluster(20, seed=seed, checked=False)
+    net.weather.refusals = True
+    net.run(random.Random(seed).uniform(0, 5))
+    net.crash(net.hosts[seed])
+    assert net.run(3, until=net.converged)
+
+
+def test_who_is_back_after_a_refusal_is_a_member_at_once() -> None:
+    """Its new life outranks the end of the former one."""
+    net = cluster(5)
+    net.weather.refusals = True
+    host = net.hosts[2]
+    net.crash(host)
+    assert net.run(3, until=net.converged)
+    net.start(host, net.hosts[:1])
+    assert net.run(2, until=net.converged)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_joining_twenty_takes_less_than_a_second(seed: int) -> None:
     """A newcomer is in all views, and has all in its own, within a second."""
