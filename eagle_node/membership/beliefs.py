@@ -43,6 +43,8 @@ class News:
     """How often this node had to say that it lives."""
     disputed: list[Address] = field(default_factory=list)
     """Where others believe this node to be, beside its own address."""
+    doubted: list[Member] = field(default_factory=list)
+    """Who is dead to others and lives to this node."""
 
 
 class Beliefs:
@@ -139,6 +141,8 @@ class Beliefs:
                     update = Dead(node_id, incarnation)
                 case _:
                     update = Suspect(node_id, incarnation, (exchange.sender,))
+            if member.state is State.DEAD and isinstance(update, Suspect):
+                self._doubt(node_id)
             if node_id != self.own.node_id and self.table.get(node_id) is None:
                 self._first_heard(member, now)
             self.hear(update, now)
@@ -178,6 +182,10 @@ class Beliefs:
         }
         assert suspects == self.suspicions.keys()
         assert self.own.node_id not in self.table.everybody
+
+    def _doubt(self, node_id: NodeId) -> None:
+        if (known := self.table.get(node_id)) is not None:
+            self._news.doubted.append(known)
 
     def _is_live(self, node_id: NodeId) -> bool:
         """Whether a node is a member for us; this one always is."""

@@ -289,6 +289,8 @@ class Machine:
             else:
                 self._timers.set(node_id, suspicion.due)
         self._health.worsen(news.refutations)
+        for member in news.doubted:
+            self._knock(member)
         for address in news.disputed:
             if address not in self._contacts.own:
                 self._detector.dispute(address)
