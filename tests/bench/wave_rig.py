@@ -81,6 +81,7 @@ async def _start_nodes(
     registries = ("--registry", f"{REGISTRY}={registry.url}", "--default-registry", REGISTRY)
     common = (*registries, *scenario.flags)
     nodes: list[Node] = []
+    others: tuple[str, ...]
 
     async def start(index: int, *flags: str) -> Node:
         host = net[f"n{index}"]
