@@ -153,6 +153,14 @@ class Duty:
         """
         configuration = log.configuration
         heard = self._heard(configuration, leadership, now)
+        voting = {node_of(voter.member) for voter in configuration.voters}
+        heirs = [
+            each
+            for node, each in members.items()
+            if node not in voting and each.alive and self._is_attached(node, len(members), now)
+        ]
+        buried = self._buried(configuration, leadership, members, now)
+        heard -= set(buried[: sum("voter" not in heir.never for heir in heirs)])
         seats = {node_of(v.member): v.member for v in configuration.voters if v.member in heard}
         able = [
             each
@@ -239,6 +247,23 @@ class Duty:
             if not lost and silent_s < self._timing.voter_grace_s:
                 heard.add(voter.member)
         return heard
+
+    def _buried(
+        self,
+        configuration: Configuration,
+        leadership: Leadership,
+        members: Mapping[NodeId, Candidate],
+        now: float,
+    ) -> list[MemberId]:
+        """Voters that are silent and that the gossip has buried: no grace is due where others can
+        have their seats, and every further death counts."""
+        return [
+            voter.member
+            for voter in configuration.voters
+            if voter.member != leadership.me
+            and ((known := members.get(node_of(voter.member))) is None or not known.alive)
+            and now - leadership.progress[voter.member].heard_at >= self._timing.election_min_s
+        ]
 
     def _addition(
         self,

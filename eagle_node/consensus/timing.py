@@ -38,7 +38,8 @@ class Timing:
     probe_s: float = 0.5
     """Between a leader's questions to members that do not follow it."""
     voter_grace_s: float = 20.0
-    """How long a dead voter keeps its seat."""
+    """How long a silent voter keeps its seat, unless the gossip has buried it and another node can
+    have it."""
     reform_s: float | None = None
     """How long without a leader until a node gives its cluster up and joins or starts another.
 

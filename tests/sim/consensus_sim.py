@@ -195,6 +195,14 @@ class World:
         host.node = None
         self.checks.crashed(host)
 
+    def bury(self, host: Host) -> None:
+        """Have the gossip of all others say that a host is dead."""
+        self.tell(f"{_name(host)} is dead to the others")
+        self._members = tuple(each for each in self._members if each != host.candidate)
+        for other in self.hosts.values():
+            if other.node is not None:
+                self._plan(other, 0.0, "event", MembersChanged(members=self._members))
+
     def start(self, host: Host) -> None:
         """Start a host that was killed."""
         self.tell(f"{_name(host)} starts")

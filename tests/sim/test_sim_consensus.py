@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from eagle_node.consensus.timing import Timing
 from tests.sim.consensus_sim import Faults, World, play, settled
 
 
@@ -79,6 +80,42 @@ def test_a_dead_voter_is_replaced() -> None:
     assert leader.raft.configuration.voting == voting
     assert dead.node is not None
     assert dead.node.raft is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_voters_that_crash_faster_than_their_grace_ends_are_replaced(seed: int) -> None:
+    """Three of five within five seconds: the gossip buries each, and others take the seats."""
+    world = World(seed, size=9, formed=5, faults=Faults(loss=0, mischief_s=1e9), timing=Timing())
+    world.run(5.0)
+    leader = world.leaders()[0].node
+    assert leader is not None
+    assert leader.raft is not None
+    others = [v for v in leader.raft.configuration.voters if v.member != leader.identity.member]
+    for voter in others[:3]:
+        dead = next(h for h in world.hosts.values() if voter.member.startswith(h.candidate.node_id))
+        world.kill(dead)
+        world.run(0.8)
+        world.bury(dead)
+        world.run(1.2)
+    world.run(1.0)
+    voting = leader.raft.configuration.voting
+    assert len(voting) == 5
+    assert not {voter.member for voter in others[:3]} & set(voting)
+    assert [host.node for host in world.leaders()] == [leader]
+
+
+def test_a_voter_that_nobody_can_replace_keeps_its_seat() -> None:
+    """However dead it is to the gossip: it may be restarting."""
+    world = World(3, size=5, formed=5, faults=Faults(loss=0, mischief_s=1e9), timing=Timing())
+    world.run(5.0)
+    leader = world.leaders()[0]
+    dead = next(host for host in world.hosts.values() if host is not leader)
+    world.kill(dead)
+    world.bury(dead)
+    world.run(5.0)
+    assert leader.node is not None
+    assert leader.node.raft is not None
+    assert len(leader.node.raft.configuration.voting) == 5
 
 
 def _held(world: World, node_id: str) -> dict[str, int]:
