@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,34 @@ async def test_a_slow_peer_misses_no_segment(seeder: Seeder) -> None:
                 assert transfer is not None
                 await transfer.wait_finished()
     assert sorted(numbers(told)) == ALL
+
+
+async def test_what_another_seeder_told_is_passed_on_before_its_bytes_are_here(
+    seeder: Seeder,
+) -> None:
+    """A peer may be the one from whom a new seeder gets the segment."""
+    may_end = asyncio.Event()
+
+    async def swarm(transfer: Transfer) -> None:
+        arrival = await transfer.begin(SIZE)
+        transfer.reserve(0)
+        write_segment(arrival, DATA, 0)
+        await transfer.segment_written(0)
+        other = arrival.layout.segments[3]
+        transfer.learnt[3] = replace(transfer.torrents[0], segment=other)
+        transfer.publish()
+        await may_end.wait()
+        raise Unavailable("this ends here")
+
+    seeder.source = lambda blob, who: swarm
+    told: list[FetchReply] = []
+    async with asyncio.timeout(60):
+        with pytest.raises(Unavailable):
+            async for reply in seeder.fetch():
+                told.append(reply)
+                if sorted(numbers(told)) == [0, 3]:
+                    may_end.set()
+    assert sorted(numbers(told)) == [0, 3]
 
 
 async def test_a_refusal_is_for_whom_the_blob_was_asked_only(seeder: Seeder) -> None:

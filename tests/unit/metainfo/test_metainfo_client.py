@@ -11,7 +11,15 @@ from collections.abc import AsyncIterator, Iterator
 import grpc.aio
 import pytest
 
-from eagle_node.base.errors import BadDigest, Denied, EagleError, NoSpace, Unavailable, WrongContent
+from eagle_node.base.errors import (
+    BadDigest,
+    Denied,
+    EagleError,
+    NoSpace,
+    Unavailable,
+    Unreachable,
+    WrongContent,
+)
 from eagle_node.metainfo.client import AVOID_S, MetaInfoClient
 from eagle_node.metainfo.messages import FETCH, PREFETCH, FetchReply, InlineEvent
 from eagle_node.runtime.sockets import Address
@@ -137,13 +145,13 @@ async def test_callers_that_hang_up_are_no_faults(caplog: pytest.LogCaptureFixtu
     assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
-async def test_a_seeder_that_dies_ends_the_stream_with_unavailable() -> None:
-    """The reader is not left waiting when the server stops."""
+async def test_a_seeder_that_dies_ends_the_stream_as_unreachable() -> None:
+    """The reader is not left waiting when the server stops, and knows that it did."""
     async with MetaInfoClient(list) as client:
         async with serving(Handler(REPLIES[0], hang=True)) as seeder:
             replies = client.fetch_from(seeder, REQUEST)
             await anext(replies)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unreachable):
             await asyncio.wait_for(anext(replies), 60)
 
 
@@ -167,7 +175,7 @@ async def test_a_refusing_port_fails_at_once(refusing: Address) -> None:
             *(_collect(client.fetch_from(refusing, REQUEST)) for _ in range(8)),
             return_exceptions=True,
         )
-    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert all(isinstance(outcome, Unreachable) for outcome in outcomes)
     assert time.monotonic() - begun < GRPC_CONNECT_S / 2
 
 
