@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fleet import BLOB, Fleet, cut, fleet, mend
+from tests.support.fleet import BLOB, SEEDERS, Fleet, cut, fleet, mend
 from tests.support.node import Node
 from tests.support.pulls import traffic
 from tests.support.waiting import until
@@ -81,6 +81,24 @@ async def test_pulls_go_on_without_a_node(how: str, who: str, tmp_path: Path) ->
             await mend(nodes.host(victim))
         await nodes.agreed()
         await nodes.pull(list(nodes.nodes.values()), third)
+
+
+@pytest.mark.slow
+async def test_a_successor_is_waited_for_when_all_seeders_die_at_once(tmp_path: Path) -> None:
+    """One of those that pull takes their place, or two; the others leave the registry alone."""
+    async with fleet(tmp_path, 6, blobs=1) as nodes:
+        statuses = await nodes.agreed()
+        roles = {
+            node: status["node"]["roles"]
+            for node, status in zip(nodes.nodes.values(), statuses, strict=True)
+        }
+        seeders = [node for node, held in roles.items() if "seeder" in held]
+        others = [node for node in roles if node not in seeders]
+        pull = await in_the_middle(nodes, others, nodes.blobs[0])
+        await asyncio.gather(*(node.kill() for node in seeders))
+        await pull
+        fetched = [(await traffic(node))["origin_bytes"] for node in others]
+        assert len([each for each in fetched if each]) <= SEEDERS
 
 
 async def test_a_rolling_restart_fails_no_pull(tmp_path: Path) -> None:
