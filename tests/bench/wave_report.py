@@ -112,6 +112,7 @@ def result(scenario: Scenario, outcome: Outcome) -> dict[str, Any]:
         "origin_requests": outcome.origin_requests,
         "seeder_copies": outcome.seeder_copies,
         "zone_copies": dict(outcome.zone_copies),
+        "pulls_s": {p.node: [round(p.started, 3), p.finished] for p in outcome.survivors},
         "failed": outcome.failed,
         "errors": {pull.node: pull.error for pull in outcome.pulls if pull.counts and pull.error},
         "peak_rss_mib": outcome.peak_rss_mib,
