@@ -1,4 +1,4 @@
-"""Whose turn it is to ask the origin for a blob: its seeders, and then perhaps this node (no IO)."""
+"""Whose turn it is to ask the origin for a blob: its seeders', then perhaps this node's (no IO)."""
 
 from __future__ import annotations
 
