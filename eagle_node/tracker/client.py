@@ -47,6 +47,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_FAITHFUL_S = 60.0
+"""How long the tracker that planned a blob last is asked for it first: two trackers that plan
+parts of one wave have its nodes wait for each other."""
+_MOST_FAITHFUL = 1024
+"""Blobs of which that is remembered."""
 _FIRST_BACKOFF_S = 1.0
 _LAST_BACKOFF_S = 60.0
 
@@ -98,6 +103,8 @@ class TrackerClient:
         self._clock = clock
         self._session: ClientSession | None = None
         self._standings: dict[str, _Standing] = {}
+        self._planned_by: dict[Digest, tuple[str, float]] = {}
+        """Who planned a blob last, and when; the latest last."""
 
     async def __aenter__(self) -> Self:
         self._session = self._open_session()
@@ -113,16 +120,18 @@ class TrackerClient:
         return self._in_order(digest)
 
     async def plan(self, request: PlanRequest) -> Plan:
-        """Peers for a blob; `Unavailable` when no tracker answers.
+        """Peers for a blob, by the tracker that planned it last; `Unavailable` when none answers.
 
         With ``after`` set it takes until the plan has changed, `HOLD_S` at the most.
         """
         body = render_plan_request(request)
         timeout_s = self._timeout_s + (HOLD_S if request.after else 0.0)
         errors = []
-        for url in self.order(request.digest):
+        for url in self._planners(request.digest):
             try:
-                return parse_plan(await self._call(url, "/v1/plan", body, timeout_s))
+                plan = parse_plan(await self._call(url, "/v1/plan", body, timeout_s))
+                self._keep_to(url, request.digest)
+                return plan
             except (Unavailable, Malformed) as error:
                 errors.append(str(error))
         raise Unavailable("no tracker answers: " + ("; ".join(errors) or "none is known"))
@@ -198,6 +207,20 @@ class TrackerClient:
             return parse_errands(await self._call(url, "/v1/errands/pick-up", body))
         except Malformed as error:
             raise Unavailable(f"tracker {url}: {error}") from error
+
+    def _planners(self, digest: Digest) -> list[str]:
+        now, order = self._clock(), self.order(digest)
+        last, when = self._planned_by.get(digest, ("", 0.0))
+        if last in order and now - when < _FAITHFUL_S and self._awake(last, now):
+            order.remove(last)
+            order.insert(0, last)
+        return order
+
+    def _keep_to(self, url: str, digest: Digest) -> None:
+        self._planned_by.pop(digest, None)
+        self._planned_by[digest] = url, self._clock()
+        if len(self._planned_by) > _MOST_FAITHFUL:
+            del self._planned_by[next(iter(self._planned_by))]
 
     def _in_order(self, key: str) -> list[str]:
         now = self._clock()

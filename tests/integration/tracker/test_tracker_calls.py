@@ -204,6 +204,24 @@ async def test_a_plan_fails_over() -> None:
         assert all(client.order(blob(str(n))) == [server.url, NOWHERE] for n in range(10))
 
 
+async def test_a_blob_stays_with_the_tracker_that_plans_it() -> None:
+    """Another one that is elected meanwhile does not know the wave; it is asked once that is gone."""
+    async with tracker() as server, tracker() as late:
+        urls = [server.url]
+        async with TrackerClient(lambda: urls, clock=lambda: 0.0) as client:
+            blobs = [str(number) for number in range(20)]
+            for each in blobs:
+                await client.plan(request(1, digest=each))
+            urls.append(late.url)
+            assert any(client.order(blob(each))[0] == late.url for each in blobs)
+            for each in blobs:
+                await client.plan(request(1, digest=each))
+            assert total(late.metrics.tracker_plans) == 0
+            urls.remove(server.url)
+            await client.plan(request(1, digest=blobs[0]))
+            assert total(late.metrics.tracker_plans) == 1
+
+
 async def test_no_tracker_at_all() -> None:
     """Plans and adverts are `Unavailable` when nobody answers, or nobody is known."""
     async with clients([NOWHERE], []) as (dead, lonely):
