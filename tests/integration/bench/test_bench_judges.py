@@ -106,6 +106,7 @@ def test_churn_leaves_seven_of_twenty() -> None:
     scenario = CASES["churn"].scenario
     assert scenario.killed_nodes == 10
     assert (scenario.kill_seeder, scenario.kill_tracker, scenario.freeze) == (True, True, True)
+    assert scenario.elected
 
 
 def test_layers_of_a_real_image_add_up() -> None:

@@ -205,7 +205,7 @@ async def test_a_plan_fails_over() -> None:
 
 
 async def test_a_blob_stays_with_the_tracker_that_plans_it() -> None:
-    """Another one that is elected meanwhile does not know the wave; it is asked once that is gone."""
+    """One that is elected meanwhile does not know the wave; it is asked once the other is gone."""
     async with tracker() as server, tracker() as late:
         urls = [server.url]
         async with TrackerClient(lambda: urls, clock=lambda: 0.0) as client:
