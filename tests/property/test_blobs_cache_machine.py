@@ -144,10 +144,10 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        whole = {digest: each.size for digest, each in self.cache.blobs().items()}
         for _, reader in self.readers:
             reader.close()
         self.readers.clear()
+        whole = {digest: each.size for digest, each in self.cache.blobs().items()}
         self.run(self.cache.__aexit__())
         self.start()
         assert {digest: each.size for digest, each in self.cache.blobs().items()} == whole

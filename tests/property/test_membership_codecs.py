@@ -58,6 +58,7 @@ metas = st.builds(
     voter=st.booleans(),
     upload_rate=nonces,
     labels=st.dictionaries(words, words, max_size=2).map(lambda d: (*d.items(),)),
+    name=words,
 )
 
 

@@ -77,7 +77,7 @@ def test_different_virtual_addresses_are_seen() -> None:
 
 def test_a_label_that_is_too_long_to_tell_is_refused() -> None:
     """The error names the flags."""
-    with pytest.raises(UsageError, match="shorten --zone"):
+    with pytest.raises(UsageError, match="shorten --name, --zone"):
         describe(
             config(zone="z" * 250, rack="r" * 250, group="g" * 250), PORTS, roles=(), voter=False
         )
