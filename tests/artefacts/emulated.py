@@ -59,11 +59,14 @@ async def _debian(arch: str, work: Path) -> Path:
         qemu = f"/usr/bin/qemu-{arch}-static"
         shutil.copy(qemu, part / qemu[1:])
         starter = part / PYTHON[1:]
+        starter.parent.mkdir(parents=True, exist_ok=True)
         starter.write_text(STARTER.format(qemu=qemu, python=PYTHON, real=REAL_PYTHON))
         starter.chmod(0o755)
         (part / "etc" / "passwd").write_text(USERS)
         known = [file.read_text() for file in sorted(part.glob(AUTHORITIES))]
-        (part / "etc" / "ssl" / "certs" / "ca-certificates.crt").write_text("".join(known))
+        certificates = part / "etc" / "ssl" / "certs"
+        certificates.mkdir(parents=True, exist_ok=True)
+        (certificates / "ca-certificates.crt").write_text("".join(known))
         if (part / "proc").is_symlink():  # debootstrap's way in a container
             (part / "proc").unlink()
             (part / "proc").mkdir()
