@@ -5,12 +5,14 @@
 The baseline is a plain HTTP download over the same link by a client that also computes the sha256,
 from docker-registry and from a plain file server: the faster one counts. Every round downloads from
 both and then through a fresh node, whose client drops the body (the node has checked it), unless
-``--hash`` has it compute the sha256 too. The ratio is baseline throughput to ours.
+``--hash`` has it compute the sha256 too. The ratio is baseline throughput to ours. What was written
+before a round is on the disk when it begins: who writes meanwhile would be made to wait for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import statistics
 import sys
@@ -105,6 +107,7 @@ async def _measure(size: int, rounds: int, hashed: bool) -> tuple[int, dict[str,
                 FILES: rig.files,
             }
             for _ in range(rounds):
+                await asyncio.to_thread(os.sync)
                 for server_name, server in servers.items():
                     samples[server_name].append(await _plain(rig, server))
                 samples[OURS].append(await _through_nodes(rig, hashed=hashed))
