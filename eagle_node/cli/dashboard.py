@@ -27,9 +27,15 @@ def dashboard(arguments: argparse.Namespace) -> int:
         raise UsageError("tui needs a terminal; eagle-node status prints one screen")
     from eagle_tui.app import Dashboard
 
+    driver = None
+    if _DRIVER_VARIABLE in os.environ:
+        from eagle_tui.page_driver import PageDriver
+
+        driver = PageDriver
+
     async def show() -> None:
         async with client:
-            await Dashboard(client, light=arguments.light).run_async()
+            await Dashboard(client, light=arguments.light, driver=driver).run_async()
 
     asyncio.run(show())
     return Exit.OK

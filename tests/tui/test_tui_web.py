@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -45,6 +47,35 @@ async def test_a_browser_gets_the_dashboard_with_the_token_only(tmp_path: Path) 
             assert all(each.startswith(url) for each in links), "nothing is of another site"
             await _refused_elsewhere(browser, url)
             await page_shows(browser, url, "us-1-web-0002")
+
+
+async def test_a_page_without_a_server_ends() -> None:
+    """A server that was killed says no farewell: the end of the input is what the page hears."""
+    server = Server(Fleet())
+    await server.start()
+    driver = {"TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver"}
+    try:
+        page = await asyncio.create_subprocess_exec(
+            *[*COMMAND, "--api", server.url],
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **driver},
+        )
+        assert page.stdin is not None
+        assert page.stdout is not None
+        try:
+            async with asyncio.timeout(60):
+                assert await page.stdout.readline() == b"__GANGLION__\n"
+                page.stdin.close()
+                await page.stdout.read()
+                assert await page.wait() == 0
+        finally:
+            if page.returncode is None:
+                page.kill()
+                await page.wait()
+    finally:
+        await server.stop()
 
 
 async def _refused_elsewhere(browser: aiohttp.ClientSession, url: str) -> None:

@@ -14,5 +14,5 @@ rows only, so that a thousand members cost what forty do.
 the pages show the world again, at most a few times a second however many events there are. `pages`
 hold what a key does, `bars` names them; `dialogs` ask before anything is changed; `commands` is
 what the palette finds; `columns` fits a grid's, `chart` draws areas, `formats` says numbers;
-`styles` is the style sheet; `web` serves it to a browser.
+`styles` is the style sheet; `web` serves it to a browser, `page_driver` is its end of that.
 """

@@ -10,6 +10,7 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
@@ -82,8 +83,9 @@ class Dashboard(App[None]):
         clock: Callable[[], float] = monotonic,
         time_of_day: Callable[[], str] = time_of_day,
         light: bool = False,
+        driver: type[Driver] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=driver)
         self.api = api
         self.world = World(url=api.url)
         self.now = clock
