@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from aiohttp import web
 
 from eagle_node.base.digest import parse_digest
-from eagle_node.base.errors import BadDigest
+from eagle_node.base.errors import BadDigest, EagleError
 from eagle_node.config.tree import TrackerConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.clock import Clock, monotonic
@@ -183,6 +183,8 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     except Malformed as error:
         return _problem(400, "Bad Request", str(error))
+    except EagleError as error:
+        return _problem(503, "Service Unavailable", f"this tracker cannot: {error}")
     except web.HTTPException as error:
         if error.status < 400:
             raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,7 +126,8 @@ class CacheMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.readers)
     @rule(pick=picks)
     def somebody_closes(self, pick: int) -> None:
-        self.readers.pop(pick % len(self.readers))[1].close()
+        reader = self.readers.pop(pick % len(self.readers))[1]
+        self.run(_in_loop(reader.close))
 
     @rule(digest=digests)
     def drop(self, digest: Digest) -> None:
@@ -135,7 +137,7 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule(mib=st.integers(1, 6))
     def the_limit_changes(self, mib: int) -> None:
-        self.cache.resize(mib * MIB)
+        self.run(_in_loop(partial(self.cache.resize, mib * MIB)))
 
     @precondition(lambda self: not self.readers and not self.has_arrivals())
     @rule()
@@ -145,7 +147,7 @@ class CacheMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         for _, reader in self.readers:
-            reader.close()
+            self.run(_in_loop(reader.close))
         self.readers.clear()
         whole = {digest: each.size for digest, each in self.cache.blobs().items()}
         self.run(self.cache.__aexit__())
@@ -175,6 +177,11 @@ class CacheMachine(RuleBasedStateMachine):
         for digest, reader in self.readers:
             if digest in self.cache:
                 assert self.run(reader.read()) == BLOBS[digest]
+
+
+async def _in_loop(call: Callable[[], None]) -> None:
+    """What starts work in the background needs a loop that runs."""
+    call()
 
 
 TestCacheUnderRandomHistories = CacheMachine.TestCase

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from eagle_node.base.digest import Digest
-from eagle_node.base.errors import StartError
+from eagle_node.base.errors import StartError, Unavailable
 from eagle_node.blobs.files import blob_directory
 from eagle_node.store.database import Database
+from eagle_node.tracker.client import TrackerClient
+from tests.integration.tracker.support import tracker
 from tests.support.images import files_image, push
 from tests.support.node import Node, eagle_node
 from tests.support.origin import NAME, scripted_origin
@@ -20,6 +22,7 @@ from tests.support.process import run
 from tests.support.pulls import REPOSITORY, pull_blob, pull_image, traffic
 from tests.support.registry import docker_registry
 from tests.support.waiting import until
+from tests.unit.tracker.builders import blob, holds, node
 
 MIB = 1 << 20
 DISK = 20 * MIB
@@ -78,6 +81,16 @@ async def test_a_start_on_a_full_disk_asks_for_room(tmp_path: Path) -> None:
         with pytest.raises(StartError, match="its disk is full: make room there"):
             async with Database(disk / "x.sqlite", ()):
                 pass
+
+
+async def test_a_tracker_with_a_full_disk(tmp_path: Path) -> None:
+    """Nodes are told why their adverts are not taken."""
+    async with small_disk(tmp_path / "disk") as disk, tracker(disk / "tracker.sqlite") as server:
+        _fill(disk / "filler")
+        advert = holds(node(1), *(blob(str(number)) for number in range(3000)), full=True)
+        async with TrackerClient(lambda: [server.url]) as client:
+            with pytest.raises(Unavailable, match=r"503.*the disk is full: cannot write"):
+                await client.advertise(advert)
 
 
 def _fill(path: Path) -> None:
