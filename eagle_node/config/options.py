@@ -373,7 +373,8 @@ _TUNING = (
         kinds.SWITCH,
         ("swarm.measure_links",),
         "whether idle nodes measure their links, at most 2 MiB from each of two others in ten "
-        "minutes, so that nobody waits for slow ones (default: true)",
+        "minutes, so that nobody waits for slow ones; experimental: it slows down images of many "
+        "layers (default: false)",
     ),
     Option(
         "containerd-verify-rate",

@@ -76,7 +76,7 @@ CASES: Mapping[str, Case] = {
     ),
     "unequal": Case(
         what="a quarter of the nodes at a quarter of the rate",
-        scenario=Scenario(slow=0.25, sizes=(32 * MIB,)),
+        scenario=Scenario(slow=0.25, sizes=(32 * MIB,), flags=("--measure-links", "true")),
         bars={Figure.FAST: 1.15, Figure.SLOW: 1.15},
     ),
     "zones": Case(
