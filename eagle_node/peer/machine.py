@@ -107,6 +107,8 @@ class Lane:
     stage: Stage = Stage.PLANNED
     fed: bool = False
     """Something of it has come from the swarm."""
+    starved_at: float = -math.inf
+    """When its parent last had nothing to give."""
 
 
 class Download:
@@ -260,6 +262,17 @@ class Download:
             case _:
                 assert_never(parent)
 
+    def _waited_s(self, stripe: int, parent: Parent, quiet_s: float, now: float) -> float:
+        """For how long a parent has been giving nothing while it could.
+
+        In a long line many have waited for seconds when their parent gets its first piece.
+        """
+        lane = self._lanes[stripe]
+        if parent is Parent.STARVED:
+            lane.starved_at = now
+            return quiet_s
+        return min(quiet_s, now - lane.starved_at)
+
     def _active(self, stripe: int) -> list[int]:
         return self._of(stripe, State.ACTIVE)
 
@@ -391,7 +404,7 @@ class Download:
             parent = parents[stripe] if stripe < len(parents) else Parent.HOLDING
             if self.ended:
                 break
-            if quiet_s < self._patience_s(stripe, parent):
+            if self._waited_s(stripe, parent, quiet_s, now) < self._patience_s(stripe, parent):
                 doubtful = min(quiet_s, now - self._lanes[stripe].probe_at) >= _DOUBT_S
                 if doubtful and self._busy(stripe):
                     self._lanes[stripe].probe_at = now

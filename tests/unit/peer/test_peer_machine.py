@@ -221,6 +221,16 @@ def test_a_parent_with_nothing_to_give_gets_more_patience_and_no_blame() -> None
     assert story.quiet(STALL, Parent.STARVED) == [AskPlan(parent_failed=False), WidenMesh()]
 
 
+def test_a_parent_is_not_blamed_for_the_time_in_which_it_had_nothing() -> None:
+    """In a wave of many layers the end of a line waits for seconds before its parent has any."""
+    story = Story()
+    story.lay_out()
+    story.metainfo(0, 1)
+    assert story.quiet(1.5 * STALL, Parent.STARVED) == []
+    assert story.quiet(0.25, Parent.HOLDING) == []
+    assert AskPlan(parent_failed=True) in story.quiet(STALL, Parent.HOLDING)
+
+
 def test_the_end_of_a_long_line_waits_longer_for_its_first_byte() -> None:
     """Nothing is wrong above it: the blob has not come that far."""
     story = Story()
