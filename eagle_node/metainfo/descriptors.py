@@ -61,7 +61,7 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
     ),
     "Layout": ("uint64 size", "uint32 version", "uint32 swarm_port"),
     "Segment": ("uint32 index", "bytes layer"),
-    "Beat": ("uint64 received",),
+    "Beat": ("uint64 received", "bool waiting"),
     "PrefetchRequest": (
         "string registry",
         "string repository",

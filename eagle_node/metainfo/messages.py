@@ -128,6 +128,8 @@ class BeatEvent:
 
     received: int
     """Bytes of the blob that are at the seeder."""
+    waiting: bool = False
+    """It waits for its turn to draw on the origin, where other blobs make progress."""
 
 
 _READ_FIELDS = tuple(ReadRequest.__dataclass_fields__)
@@ -187,6 +189,7 @@ def encode_fetch_reply(reply: FetchReply) -> bytes:
         case BeatEvent():
             made.beat.SetInParent()
             made.beat.received = reply.received
+            made.beat.waiting = reply.waiting
         case _:
             assert_never(reply)
     return _serialized(made)
@@ -206,7 +209,7 @@ def decode_fetch_reply(data: bytes) -> FetchReply | None:
         case "inline":
             return InlineEvent(data=parsed.inline)
         case "beat":
-            return BeatEvent(received=parsed.beat.received)
+            return BeatEvent(received=parsed.beat.received, waiting=parsed.beat.waiting)
     return None
 
 

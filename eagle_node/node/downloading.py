@@ -89,6 +89,7 @@ def _measure_links(parts: Parts, means: Means, advertiser: Advertiser) -> None:
         download=parts.governor.download,
         metrics=parts.metrics,
     )
+    parts.link_rate = lambda: links.rate
     advertiser.gauged = lambda: links.results
     advertiser.on_gauges.append(links.measure)
     parts.work.append(("links", links.run()))

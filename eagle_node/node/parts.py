@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -87,6 +87,8 @@ class Parts:
         self.lending: RuntimeStore | None = None
         """containerd's content store, if blobs are offered from there."""
         self.desk: RegistryDesk | None = None
+        self.link_rate: Callable[[], int] = lambda: 0
+        """What this node's link carries, bytes/s; 0: unknown, or too fast to be told."""
         self.work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         self._traffic = Traffic(sent_payload=0, received_payload=0, sent=0, received=0)
 

@@ -38,6 +38,7 @@ async def build_origins(parts: Parts) -> Origins:
         parts.stack.push_async_callback(archive.aclose)
         parts.cache.on_commit.append(archive.keep)
     origins = Origins(parts.registry.upstream, parts.registry.access, parts.config.seeder, archive)
+    origins.turns.link_rate = lambda: parts.link_rate()
     parts.stack.push_async_callback(origins.aclose)
     return origins
 
@@ -76,6 +77,7 @@ def _service(parts: Parts, origins: Origins) -> SeederService:
         access=parts.registry.access,
         origin=remembered(parts, origins),
         prefetcher=prefetcher,
+        turns=origins.turns,
         registry_at=lambda url: registries.get(url, url.authority),
         announce_urls=parts.place.announce_urls,
         report=parts.report_soon,

@@ -85,6 +85,8 @@ class SeederBeat:
     """The seeder is alive and has fetched ``received`` bytes of the blob."""
 
     received: int
+    waiting: bool = False
+    """For its turn at the origin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,16 @@ from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.blocks import BlockClient
-from eagle_node.swarm.gauge import gauge, make_gauge
+from eagle_node.swarm.gauge import FASTEST, gauge, make_gauge
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent
 from eagle_node.tracker.health import GAUGE_S
 from eagle_node.tracker.schema import MAX_GAUGED, Gauged, NodeInfo, PeerAddress
 
 log = logging.getLogger(__name__)
+
+_TOLD = 0.7
+"""Of what the gauge can tell apart: links that seem faster may be of any rate."""
 
 
 class LinkGauge:
@@ -64,6 +67,12 @@ class LinkGauge:
         """What is known, and not too old."""
         oldest = self._clock() - GAUGE_S
         return tuple(gauged for gauged, at in self._results.values() if at > oldest)[-MAX_GAUGED:]
+
+    @property
+    def rate(self) -> int:
+        """Bytes/s that come from the best of the others; 0: unknown, or too fast to be told."""
+        rate = max((gauged.rate for gauged in self.results), default=0)
+        return rate if rate < _TOLD * FASTEST else 0
 
     def measure(self, others: Sequence[PeerAddress]) -> None:
         """Measure against ``others`` soon."""

@@ -201,7 +201,7 @@ class Download:
                 self._progressed(event.index, now)
                 return ()
             case SeederBeat():
-                if event.received > self._fetched:
+                if event.received > self._fetched or event.waiting:
                     self._fetched = event.received
                     self._heard_at = now
                 return ()

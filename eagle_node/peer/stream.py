@@ -119,8 +119,8 @@ class MetainfoStream:
             case InlineEvent(data=data):
                 await self._begin(len(data), swarmed=False)
                 await self._write_inline(data)
-            case BeatEvent(received=received):
-                self._report(m.SeederBeat(received))
+            case BeatEvent(received=received, waiting=waiting):
+                self._report(m.SeederBeat(received, waiting))
 
     async def _begin(self, size: int, *, swarmed: bool) -> None:
         arrival = await self._transfer.begin(size)

@@ -111,6 +111,23 @@ class InOrderFill:
                 transfer.arrival.woke()
 
 
+async def bring_next(transfer: Transfer, source: ByteSource) -> None:
+    """Fetch the first segment that is missing, by one request; raises what that raises."""
+    index = next(iter(transfer.arrival.missing()), None)
+    if index is None:
+        return
+    segment = transfer.arrival.layout.segments[index]
+    async with (
+        SegmentWriter(transfer) as writer,
+        source.open(segment.start, segment.stop) as stream,
+    ):
+        writer.open(index)
+        async for chunk in stream.chunks():
+            await writer.write(chunk)
+        if writer.position is not None:
+            raise Unavailable(f"the source of {transfer.digest} ended early")
+
+
 class _Lane:
     """One connection at a time, writing runs of missing segments."""
 

@@ -16,13 +16,16 @@ from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.tracing import note, span
 from eagle_node.seeder.archive import Archive
-from eagle_node.seeder.origin import InOrderFill
+from eagle_node.seeder.origin import InOrderFill, bring_next
 from eagle_node.seeder.source import ByteSource
 from eagle_node.seeder.turns import InTurn, Turns
 from eagle_node.storage.interface import BlobNotFound
 from eagle_node.swarm.transfer import Source, Transfer
 
 log = logging.getLogger(__name__)
+
+_SIGN_S = 10.0
+"""How long nothing comes of a blob that waits for its turn: less than clients put up with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class _RegistryBlob:
         return self.upstream.open_blob(
             self.blob, start=start, stop=stop, authorization=self.authorization
         )
+
+    async def size(self) -> int | None:
+        """Bytes, by a HEAD; None if it does not tell. `Denied` when this client may not read it."""
+        return (await self.upstream.check_blob(self.blob, self.authorization)).size
 
 
 class Origins:
@@ -76,14 +83,33 @@ class Origins:
                     return
                 note({"eagle.source": "registry"})
                 registry = _RegistryBlob(self._upstream, blob, authorization)
+                await self._wait_for_turn(transfer, registry)
                 await self._fill(registry, transfer)
 
         return fill
 
     async def _fill(self, source: ByteSource, transfer: Transfer) -> None:
-        if not transfer.asked.done():
-            source = InTurn(source, self.turns, transfer)
-        await InOrderFill(source, self._config)(transfer)
+        await InOrderFill(InTurn(source, self.turns, transfer), self._config)(transfer)
+
+    async def _wait_for_turn(self, transfer: Transfer, registry: _RegistryBlob) -> None:
+        """Let others come first, once the readers of ``transfer`` know its size."""
+        if transfer.begun or transfer.piecemeal or not transfer.asked.done():
+            return
+        if not self.turns.must_wait(transfer):
+            return
+        size = await registry.size()
+        if size is None:
+            return
+        await transfer.begin(size)
+        with self.turns.waiting(transfer):
+            while not await self.turns.turn(transfer, _SIGN_S):
+                try:
+                    await bring_next(transfer, InTurn(registry, self.turns, transfer))
+                except NoSpace:
+                    raise
+                except Unavailable as error:
+                    log.info("%s waits for its turn no longer: %s", transfer.digest, error)
+                    return
 
     async def _from_archive(
         self, archive: Archive, transfer: Transfer, blob: BlobRef, authorization: str | None

@@ -47,6 +47,7 @@ from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.interest import interest
 from eagle_node.seeder.rights import remember_once_opened
+from eagle_node.seeder.turns import Turns
 from eagle_node.swarm.blocks import BlockHashes
 from eagle_node.swarm.torrents import SegmentTorrent
 from eagle_node.swarm.transfer import INLINE_LIMIT, Source, Transfer
@@ -74,6 +75,7 @@ class SeederService:
         access: Access,
         origin: Callable[[BlobRef, str | None], Source],
         prefetcher: Prefetcher,
+        turns: Turns,
         registry_at: Callable[[URL], str],
         announce_urls: Callable[[], Sequence[str]],
         report: Callable[[], Awaitable[None]],
@@ -87,6 +89,7 @@ class SeederService:
         self._access = access
         self._origin = origin
         self._prefetcher = prefetcher
+        self._turns = turns
         self._registry_at = registry_at
         self._announce_urls = announce_urls
         self._report = report
@@ -286,18 +289,19 @@ class SeederService:
     async def _arriving(
         self, transfer: Transfer, request: FetchRequest
     ) -> AsyncGenerator[FetchReply, None]:
-        async for beat in _beats(transfer, transfer.opened):
+        async for beat in self._beats(transfer, transfer.opened):
             yield beat
         arrival = await transfer.opened
         if arrival.layout.size <= INLINE_LIMIT:
             transfer.want_whole()
-            async for beat in _beats(transfer, transfer.finished):
+            async for beat in self._beats(transfer, transfer.finished):
                 yield beat
             await transfer.finished
             async for reply in self._committed(transfer.digest, request):
                 yield reply
             return
-        with interest(arrival, request.first if request.only_first else ()):
+        first = request.first if request.only_first else ()
+        with interest(arrival, first), self._turns.listening():
             await self._report()
             yield self._layout(arrival.layout.size)
             async for reply in self._published(transfer, request):
@@ -322,8 +326,20 @@ class SeederService:
                 yield _segment(torrent)
             if ended:
                 return
-            async for beat in _beats(transfer, change):
+            async for beat in self._beats(transfer, change):
                 yield beat
+
+    async def _beats(
+        self, transfer: Transfer, awaited: asyncio.Future[Any]
+    ) -> AsyncIterator[BeatEvent]:
+        """A sign of life each second until ``awaited`` is done; its result is for the caller."""
+        while not awaited.done():
+            await asyncio.wait([awaited], timeout=_BEAT_S)
+            if not awaited.done():
+                yield BeatEvent(
+                    received=transfer.arrival.received if transfer.begun else 0,
+                    waiting=self._turns.awaits(transfer),
+                )
 
     def _layout(self, size: int, port: int = 0) -> LayoutEvent:
         return LayoutEvent(size=size, version=LAYOUT_VERSION, swarm_port=port or self._swarm_port)
@@ -338,14 +354,6 @@ class SeederService:
         if not isinstance(route, BlobRoute):
             raise BadName(f"{url[:200]!r} is not a blob's URL")
         return route.blob
-
-
-async def _beats(transfer: Transfer, awaited: asyncio.Future[Any]) -> AsyncIterator[BeatEvent]:
-    """A sign of life each second until ``awaited`` is done; its result is for the caller."""
-    while not awaited.done():
-        await asyncio.wait([awaited], timeout=_BEAT_S)
-        if not awaited.done():
-            yield BeatEvent(received=transfer.arrival.received if transfer.begun else 0)
 
 
 async def _chunks(part: FileSlice) -> AsyncIterator[bytes]:

@@ -33,6 +33,8 @@ _LONGEST_S = 0.06
 """Seconds after the skipped bytes for which a slow link is looked at."""
 _LEAST_S = 0.03
 """Seconds that the rest is taken to last at the least: below it is not the link that counts."""
+FASTEST = int((SIZE - _SKIPPED) / _LEAST_S)
+"""Bytes/s: no link seems faster."""
 _SILENCE_S = 2.0
 
 

@@ -68,6 +68,7 @@ class Seeder:
             access=access,
             origin=lambda blob, who: self.source(blob, who),
             prefetcher=self.prefetcher,
+            turns=Turns(),
             registry_at=lambda url: "registry.test",
             announce_urls=lambda: ["http://192.0.2.1:6969/announce"],
             report=self.report,

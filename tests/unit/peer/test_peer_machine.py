@@ -211,6 +211,15 @@ def test_a_seeder_that_fetches_is_waited_for() -> None:
     assert [OpenStream(1)] in beats
 
 
+def test_a_seeder_that_waits_for_its_turn_at_the_origin_is_alive() -> None:
+    """No byte of this blob comes, since those of others do."""
+    story = Story()
+    story.lay_out()
+    for _ in range(20):
+        assert story.tell(SeederBeat(0, waiting=True)) == []
+        assert story.quiet(STALL) == []
+
+
 def test_a_parent_with_nothing_to_give_gets_more_patience_and_no_blame() -> None:
     """The fault lies above it, and its own child replaces who is at fault."""
     story = Story()
