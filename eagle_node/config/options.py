@@ -373,8 +373,7 @@ _TUNING = (
         kinds.SWITCH,
         ("swarm.measure_links",),
         "whether idle nodes measure their links, at most 2 MiB from each of two others in ten "
-        "minutes, so that nobody waits for slow ones; experimental: it slows down images of many "
-        "layers (default: false)",
+        "minutes, so that nobody waits for slow ones (default: true)",
     ),
     Option(
         "containerd-verify-rate",

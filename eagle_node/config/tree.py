@@ -206,11 +206,8 @@ class SwarmConfig:
     """Segments that are offered at a time; older blobs wait until they are used again."""
     unchoke_slots: int = 64
     """Peers that may download from this node at a time."""
-    measure_links: bool = False
-    """Whether idle nodes measure their links against each other now and then.
-
-    Images of many layers are slower with it: twice a direct download instead of 1.4 on the rig.
-    """
+    measure_links: bool = True
+    """Whether idle nodes measure their links against each other now and then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

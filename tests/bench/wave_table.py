@@ -78,7 +78,7 @@ class Measured:
 async def measure(name: str, runtime: str, flags: Sequence[str], runs: int, once: Once) -> Measured:
     """Run a case several times; a run that the rig could not carry out is written down."""
     case = CASES[name]
-    scenario = replace(case.scenario, runtime=runtime, flags=(*case.scenario.flags, *flags))
+    scenario = replace(case.scenario, runtime=runtime, flags=tuple(flags))
     outcomes, broken = [], []
     for number in range(1, runs + 1):
         try:
