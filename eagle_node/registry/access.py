@@ -206,19 +206,24 @@ class Access:
         """Whose rights count; what is proved and remembered is theirs."""
         return await self._upstream.reader(blob.repository.registry, authorization)
 
-    async def check(self, blob: BlobRef, authorization: str | None) -> Grant:
+    async def check(
+        self, blob: BlobRef, authorization: str | None, *, proving: bool = False
+    ) -> Grant:
         """The client's right to read ``blob``; `Denied` is the origin's no.
 
         While the origin is down, or limits our rate, its last yes counts further (a stale grant);
-        without one its `Unavailable`, or `Denied` with 429, is raised.
+        without one its `Unavailable`, or `Denied` with 429, is raised. ``proving``: who asks is the
+        fetch that `prove` has told of, and so cannot wait for it.
         """
         with span("access check", "internal", blob.attributes):
-            return await self._check(blob, await self.reader(blob, authorization))
+            reader = await self.reader(blob, authorization)
+            return await self._check(blob, reader, proving=proving)
 
-    async def _check(self, blob: BlobRef, authorization: str | None) -> Grant:
+    async def _check(self, blob: BlobRef, authorization: str | None, *, proving: bool) -> Grant:
         key = self._memory.key(blob, authorization)
         grant = self._memory.recall(key)
-        if grant is None and (proof := self._proving.get(key)) is not None:
+        proof = None if proving else self._proving.get(key)
+        if grant is None and proof is not None:
             proof.hurry()
             await asyncio.wait([proof.opened], timeout=_PROOF_S)
             grant = self._memory.recall(key)

@@ -118,7 +118,7 @@ class Origins:
         stored = await archive.find(blob.digest)
         if stored is None:
             return False
-        await self._access.check(blob, authorization)
+        await self._access.check(blob, authorization, proving=True)
         transfer.finished.add_done_callback(
             lambda ended: self._forget_if_wrong(archive, ended, blob)
         )

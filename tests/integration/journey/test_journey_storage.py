@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.support.pulls import blob_url, pull_blob, refusal, traffic
 from tests.support.waiting import until
 
 MIB = 1 << 20
+_AT_ONCE_S = 8.0
+"""Less than a node waits for a seeder of which it hears nothing."""
 SIZE = 5 * MIB
 
 
@@ -43,10 +46,11 @@ async def test_a_fresh_seeder_finds_blobs_in_the_store(tmp_path: Path) -> None:
             await pull_blob(first, digest)
             await _stored(tmp_path / "store", digest)
         async with _node(tmp_path, "b", origin) as fresh:
-            await pull_blob(fresh, digest)
-            assert (await traffic(fresh))["origin_bytes"] == 0
             async with eagle_node(tmp_path / "c", *origin.flags, *fresh.pins) as child:
-                await pull_blob(child, digest)
+                async with asyncio.timeout(_AT_ONCE_S):
+                    await pull_blob(child, digest)
+            assert (await traffic(fresh))["origin_bytes"] == 0
+            await pull_blob(fresh, digest)
         assert len(origin.gets(digest)) == 1
 
 

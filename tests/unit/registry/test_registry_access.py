@@ -174,6 +174,15 @@ async def test_a_fetch_under_way_answers_for_its_own_reader(scene: Scene) -> Non
     assert scene.origin.asked == [(BLOB, "Bearer b")]
 
 
+async def test_a_fetch_does_not_wait_for_itself(scene: Scene) -> None:
+    """One that brings the bytes from elsewhere has to ask the origin for the right."""
+    opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    scene.access.prove(BLOB, "Bearer a", opened, lambda: None)
+    async with asyncio.timeout(5):
+        await scene.access.check(BLOB, "Bearer a", proving=True)
+    assert scene.origin.asked == [(BLOB, "Bearer a")]
+
+
 async def test_a_fetch_that_fails_proves_nothing(scene: Scene) -> None:
     """Then the origin is asked."""
     opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
