@@ -373,7 +373,8 @@ _TUNING = (
         kinds.SWITCH,
         ("swarm.measure_links",),
         "whether idle nodes measure their links, at most 2 MiB from each of two others in ten "
-        "minutes, so that nobody waits for slow ones (default: true)",
+        "minutes, so that nobody waits for slow ones, and layers take turns on slow links "
+        "(default: true)",
     ),
     Option(
         "containerd-verify-rate",
