@@ -7,9 +7,9 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from eagle_node.base.errors import NoSpace, Unavailable, WrongContent
+from eagle_node.base.errors import Denied, NoSpace, Unavailable, WrongContent
 from eagle_node.config.tree import SeederConfig
-from eagle_node.registry.access import Access
+from eagle_node.registry.access import VERDICTS, Access
 from eagle_node.registry.blob_stream import BlobStream
 from eagle_node.registry.names import BlobRef
 from eagle_node.registry.upstream import Upstream
@@ -42,8 +42,14 @@ class _RegistryBlob:
         )
 
     async def size(self) -> int | None:
-        """Bytes, by a HEAD; None if it does not tell. `Denied` when this client may not read it."""
-        return (await self.upstream.check_blob(self.blob, self.authorization)).size
+        """Bytes, by a HEAD; None if that tells nothing. `Denied`: this client may not read it."""
+        try:
+            return (await self.upstream.check_blob(self.blob, self.authorization)).size
+        except (Denied, Unavailable) as error:
+            if isinstance(error, Denied) and error.status in VERDICTS:
+                raise
+            log.debug("%s does not tell its size: %s", self.blob, error)
+            return None
 
 
 class Origins:

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from eagle_node.base.digest import Digest, digest_of
-from eagle_node.base.errors import Denied
+from eagle_node.base.errors import Denied, EagleError, Unavailable
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.demand import demand_for
 from eagle_node.config.tree import SeederConfig
@@ -41,7 +41,7 @@ class Registry:
     def __init__(self) -> None:
         self.sources: dict[Digest, MemorySource] = {}
         self.asked_size: list[Digest] = []
-        self.refusal: Denied | None = None
+        self.refusal: EagleError | None = None
 
     async def check_blob(self, blob: BlobRef, authorization: str | None) -> BlobInfo:
         """By a HEAD."""
@@ -232,6 +232,23 @@ async def test_who_may_not_read_a_blob_hears_so_before_its_turn(seeder: Seeder) 
     assert later.opened == []
     goes(fills)
     await fetched(first)
+
+
+@pytest.mark.usefixtures("listener")
+@pytest.mark.parametrize(
+    "answer", [Denied("no HEAD", status=405, code="UNSUPPORTED"), Unavailable("no answer")]
+)
+async def test_a_registry_that_tells_no_size_is_asked_for_the_blob(
+    seeder: Seeder, answer: EagleError
+) -> None:
+    """Readers want their headers, so nothing waits without them."""
+    first, fills = await seeder.draw(1)
+    seeder.registry.refusal = answer
+    second, now = await seeder.ask(2)
+    await now.until(lambda source: source.live == 1)
+    goes(fills)
+    goes(now)
+    await fetched(first, second)
 
 
 @pytest.mark.usefixtures("listener")
