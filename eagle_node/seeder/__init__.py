@@ -4,7 +4,7 @@
 ``source``   what bytes are fetched from
 ``parts``    parts of segments, where readers want no more
 ``origin``   a transfer's source of last resort: the blob store, then the registry, resumed by Range
-``turns``    what is asked for draws on the origin first, what is fetched ahead in its pauses
+``turns``    who draws on the origin when: what is asked for first, large layers one by one
 ``archive``  keeps verified blobs in the pluggable blob store, and finds them there again
 ``origins``  makes the sources of transfers out of these
 ``ahead``    fetches what a manifest names before it is asked for

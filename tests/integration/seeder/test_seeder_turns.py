@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 from typing import cast
@@ -122,8 +122,10 @@ def goes(source: MemorySource) -> None:
     source.may_send.set()
 
 
-async def fetched(*transfers: Transfer) -> None:
-    """Wait for the ends of transfers."""
+async def come(sources: Iterable[MemorySource], transfers: Iterable[Transfer]) -> None:
+    """Have what is left come, and wait for the ends of transfers."""
+    for source in sources:
+        goes(source)
     async with asyncio.timeout(30):
         for transfer in transfers:
             await transfer.wait_finished()
@@ -139,9 +141,7 @@ async def test_while_one_fills_the_link_the_next_waits_with_its_size_known(seede
     assert (arrival.layout.size, later.opened) == (SIZE, [])
     assert seeder.turns.awaits(second)
     assert not seeder.turns.awaits(first)
-    goes(fills)
-    goes(later)
-    await fetched(first, second)
+    await come((fills, later), (first, second))
     assert later.opened == [(0, None)]
     assert seeder.registry.asked_size == [second.digest]
 
@@ -158,9 +158,7 @@ async def test_turns_come_in_the_order_of_asking(seeder: Seeder) -> None:
     await later.until(lambda source: source.sent >= MIB)
     await seeder.pass_time(0.5)
     assert last.opened == []
-    goes(later)
-    goes(last)
-    await fetched(second, third)
+    await come((later, last), (second, third))
 
 
 @pytest.mark.usefixtures("listener")
@@ -174,9 +172,7 @@ async def test_where_one_does_not_fill_the_link_the_next_joins_it(seeder: Seeder
     await seeder.pass_time(1.5)
     await later.until(lambda source: source.live == 1)
     assert fills.live == 1
-    goes(fills)
-    goes(later)
-    await fetched(first, second)
+    await come((fills, later), (first, second))
 
 
 async def test_a_host_that_pulls_alone_has_its_layers_side_by_side(seeder: Seeder) -> None:
@@ -186,9 +182,7 @@ async def test_a_host_that_pulls_alone_has_its_layers_side_by_side(seeder: Seede
     await second.wait_opened()
     await seeder.pass_time(1.0)
     await later.until(lambda source: source.live == 1)
-    goes(fills)
-    goes(later)
-    await fetched(first, second)
+    await come((fills, later), (first, second))
 
 
 def _of_unknown_link(seeder: Seeder) -> int:
@@ -203,9 +197,7 @@ async def test_what_waits_for_nobody(seeder: Seeder, size: Callable[[Seeder], in
     first, fills = await seeder.draw(1)
     second, now = await seeder.ask(2, size=size(seeder))
     await now.until(lambda source: source.live == 1)
-    goes(fills)
-    goes(now)
-    await fetched(first, second)
+    await come((fills, now), (first, second))
 
 
 @pytest.mark.usefixtures("listener")
@@ -216,9 +208,7 @@ async def test_whoever_reads_a_range_does_not_wait_for_pulls(seeder: Seeder) -> 
     arrival = await second.wait_opened()
     arrival.demand[object()] = demand_for(ByteRange(2 * MIB, SIZE))
     await now.until(lambda source: source.live > 0)
-    goes(fills)
-    goes(now)
-    await fetched(first, second)
+    await come((fills, now), (first, second))
 
 
 @pytest.mark.usefixtures("listener")
@@ -230,8 +220,7 @@ async def test_who_may_not_read_a_blob_hears_so_before_its_turn(seeder: Seeder) 
     with pytest.raises(Denied):
         await second.wait_opened()
     assert later.opened == []
-    goes(fills)
-    await fetched(first)
+    await come((fills,), (first,))
 
 
 @pytest.mark.usefixtures("listener")
@@ -246,9 +235,7 @@ async def test_a_registry_that_tells_no_size_is_asked_for_the_blob(
     seeder.registry.refusal = answer
     second, now = await seeder.ask(2)
     await now.until(lambda source: source.live == 1)
-    goes(fills)
-    goes(now)
-    await fetched(first, second)
+    await come((fills, now), (first, second))
 
 
 @pytest.mark.usefixtures("listener")
@@ -264,9 +251,7 @@ async def test_readers_of_what_waits_are_shown_that_it_lives(seeder: Seeder) -> 
     segment = arrival.layout.segments[0]
     assert later.opened == [(0, segment.stop)]
     assert seeder.turns.awaits(second)
-    goes(fills)
-    goes(later)
-    await fetched(first, second)
+    await come((fills, later), (first, second))
     assert later.opened == [(0, segment.stop), (segment.stop, SIZE)]
 
 
@@ -279,7 +264,5 @@ async def test_a_registry_without_ranges_is_asked_for_the_whole_instead(seeder: 
     await second.wait_opened()
     await seeder.pass_with_link_full(12.0)
     await later.until(lambda source: source.live == 1)
-    goes(fills)
-    goes(later)
-    await fetched(first, second)
+    await come((fills, later), (first, second))
     assert later.opened[1:] == [(0, None)]
