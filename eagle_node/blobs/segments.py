@@ -2,9 +2,9 @@
 
 The layout is a wire constant (`LAYOUT_VERSION`): metainfo, tracker bitmaps and files on disk name
 segments by number. Segments start small (time to first byte; a seeder shares a segment only once it
-has all of it, so the first one delays everybody), grow with what has passed (a 10 GiB blob stays in
-the low hundreds of torrents) and shrink towards the end, since the last segment is the tail that
-every hop waits for.
+has all of it, so the first one delays everybody), grow with what has passed (a 10 GiB blob has some
+four hundred) and shrink towards the end, since the last segment is the tail that every hop waits
+for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import bisect
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 MAX_SIZE = 1 << 40
 """Bytes that a blob may have: sizes come from strangers, and bound what a layout costs."""
 
@@ -23,8 +23,9 @@ _SMALLEST = 256 << 10
 _LARGEST = 64 << 20
 _START = 4
 """Up to `_USUAL` bytes, a segment is at most this fraction of what precedes it ..."""
-_GROWTH = 16
-"""... above, this fraction of it ..."""
+_GROWTH = 28
+"""... above, this fraction of it: everybody waits for as long as the largest segment takes to reach
+the seeder, so a blob's largest is a thirty-sixth of it ..."""
 _TAIL = 8
 """... and this one of what is left from its start."""
 _PIECES = 16
