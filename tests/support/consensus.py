@@ -24,6 +24,7 @@ from tests.support.process import command_in
 
 GRACE_S = 3.0
 """Of dead voters, in these tests."""
+_ENDED: dict[str, Any] = {"ok": False, "error": "the process ended", "settings": {}}
 
 
 def node_id(number: int) -> NodeId:
@@ -81,6 +82,8 @@ class Member:
         assert self.child is not None
         assert self.child.stdin is not None
         assert self._answers is not None
+        if self._reader is None or self._reader.done():
+            return _ENDED
         self._asked += 1
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[self._asked] = answer
@@ -115,7 +118,7 @@ class Member:
                 self.state = message
                 self._changed.set()
         for answer in self._answers.values():
-            answer.set_result({"ok": False, "error": "the process ended", "settings": {}})
+            answer.set_result(_ENDED)
         self._answers.clear()
         self._changed.set()
 

@@ -5,26 +5,35 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 from eagle_node.swarm.torrents import SegmentTorrent
 
 _UNCHOKE, _BITFIELD, _REQUEST, _PIECE = 1, 5, 6, 7
 _V2 = bytes([0, 0, 0, 0, 0, 0, 0, 0x10])
 """Reserved bits of a peer that speaks v2 (BEP 52)."""
+_PAUSE_S = 0.2
 
 
 @asynccontextmanager
 async def lie(torrent: SegmentTorrent, host: str, port: int) -> AsyncIterator[None]:
     """Be connected to a session as a peer that answers each request with zeros."""
-    reader, writer = await asyncio.open_connection(host, port)
-    lying = asyncio.create_task(_talk(torrent, reader, writer))
+    lying = asyncio.create_task(_insist(torrent, host, port))
     try:
         yield
     finally:
         lying.cancel()
         await asyncio.wait([lying])
-        writer.close()
+
+
+async def _insist(torrent: SegmentTorrent, host: str, port: int) -> None:
+    """Connect again and again: a session may hang up on who comes before its torrent is ready."""
+    while True:
+        with suppress(ConnectionError):
+            reader, writer = await asyncio.open_connection(host, port)
+            with closing(writer):
+                await _talk(torrent, reader, writer)
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def _talk(
