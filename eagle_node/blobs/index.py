@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from eagle_node.base.digest import Digest
 from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.files import boot_id
+from eagle_node.blobs.segments import LAYOUT_VERSION
 from eagle_node.store.tables import TableStore
 
 if TYPE_CHECKING:
@@ -59,9 +60,12 @@ class Index(TableStore):
 
     MIGRATIONS = (_create, _add_pins)
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, layout: int = LAYOUT_VERSION) -> None:
+        """``layout``: what the numbers of segments refer to."""
         super().__init__(path)
         self._boot = boot_id()
+        self._written_by = f"{self._boot} layout {layout}"
+        """Of what arrives: numbers of another layout name other bytes, sometimes as many."""
 
     async def committed(self) -> list[CommittedRow]:
         """All whole blobs."""
@@ -74,9 +78,9 @@ class Index(TableStore):
         ]
 
     async def arriving(self) -> list[ArrivingRow]:
-        """All blobs on their way that this boot has written; older ones are deleted."""
+        """All blobs on their way that this boot wrote in this layout; other ones are deleted."""
         await self._execute(
-            ("DELETE FROM arriving WHERE boot <> ?", [(self._boot,)]),
+            ("DELETE FROM arriving WHERE boot <> ?", [(self._written_by,)]),
             ("DELETE FROM segment WHERE digest NOT IN (SELECT digest FROM arriving)", [()]),
         )
         rows = await self._rows(
@@ -99,9 +103,12 @@ class Index(TableStore):
             (
                 "DELETE FROM segment WHERE digest = ? AND digest NOT IN"
                 " (SELECT digest FROM arriving WHERE size = ? AND boot = ?)",
-                [(digest, size, self._boot)],
+                [(digest, size, self._written_by)],
             ),
-            ("INSERT OR REPLACE INTO arriving VALUES (?, ?, ?)", [(digest, size, self._boot)]),
+            (
+                "INSERT OR REPLACE INTO arriving VALUES (?, ?, ?)",
+                [(digest, size, self._written_by)],
+            ),
         )
 
     async def segments_verified(self, digest: Digest, numbers: Iterable[int]) -> None:
