@@ -159,3 +159,11 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return "unknown"
+
+
+def boot_and_layout(layout: int = LAYOUT_VERSION) -> str:
+    """For how long to believe what is kept of segments that were not flushed to the disk.
+
+    Numbers of another layout name other bytes, sometimes as many.
+    """
+    return f"{boot_id()} layout {layout}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.ranges import ByteRange
-from eagle_node.blobs.files import boot_id
+from eagle_node.blobs.files import boot_and_layout, boot_id
 from eagle_node.blobs.segments import LAYOUT_VERSION
 from eagle_node.store.tables import TableStore
 
@@ -64,8 +64,8 @@ class Index(TableStore):
         """``layout``: what the numbers of segments refer to."""
         super().__init__(path)
         self._boot = boot_id()
-        self._written_by = f"{self._boot} layout {layout}"
-        """Of what arrives: numbers of another layout name other bytes, sometimes as many."""
+        self._written_by = boot_and_layout(layout)
+        """What arrives."""
 
     async def committed(self) -> list[CommittedRow]:
         """All whole blobs."""

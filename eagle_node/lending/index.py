@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from eagle_node.base.digest import Digest
-from eagle_node.blobs.files import boot_id
+from eagle_node.blobs.files import boot_and_layout
 from eagle_node.blobs.lent import FileIdentity
 from eagle_node.store.tables import TableStore
 
@@ -24,18 +24,21 @@ def _create(tables: Tables) -> None:
 
 
 class Index(TableStore):
-    """The table. What an earlier boot has verified is forgotten: a crash may have torn it since."""
+    """The table. What an earlier boot has verified is forgotten: a crash may have torn it since.
+
+    So are the hashes of another layout's pieces.
+    """
 
     MIGRATIONS = (_create,)
 
     def __init__(self, path: Path | None) -> None:
         super().__init__(path)
-        self._boot = boot_id()
+        self._written_by = boot_and_layout()
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
         try:
-            await self._execute(("DELETE FROM verified WHERE boot <> ?", [(self._boot,)]))
+            await self._execute(("DELETE FROM verified WHERE boot <> ?", [(self._written_by,)]))
         except BaseException:
             await super().__aexit__()
             raise
@@ -68,7 +71,7 @@ class Index(TableStore):
             identity.modified_ns,
             identity.changed_ns,
             layers,
-            self._boot,
+            self._written_by,
         )
         await self._execute(
             ("INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [row])
