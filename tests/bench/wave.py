@@ -44,9 +44,8 @@ async def _all_runs(arguments: Arguments) -> list[Outcome]:
 
 
 async def _all_cases(arguments: Arguments) -> dict[str, Measured]:
-    scenario = arguments.scenario
     return {
-        name: await measure(name, scenario.runtime, scenario.flags, arguments.runs, _once)
+        name: await measure(name, arguments.scenario, arguments.runs, _once)
         for name in arguments.table
     }
 
@@ -76,7 +75,7 @@ def _tell_table(arguments: Arguments, cases: dict[str, Measured]) -> None:
             if each.outcomes
         }
         plot(waves, arguments.plot)
-    print(table_report(cases, arguments.scenario.runtime, arguments.runs).to_json())
+    print(table_report(cases, arguments.scenario, arguments.runs).to_json())
 
 
 if __name__ == "__main__":

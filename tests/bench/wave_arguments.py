@@ -11,6 +11,7 @@ from typing import Any
 from tests.bench.wave_cases import CASES
 from tests.bench.wave_clients import RUNTIMES
 from tests.bench.wave_scenario import MIB, TAR_BLOCK, Contradiction, Scenario
+from tests.support.netns import CONGESTION_CONTROL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class Arguments:
     """What is to be measured, and how it is told."""
 
     scenario: Scenario
-    """Of a single wave; its clients and flags are those of the table's cases too."""
+    """Of a single wave; what both groups of options share is that of the table's cases too."""
     table: tuple[str, ...]
     """Names of cases; empty: a single wave."""
     plan: bool
@@ -61,6 +62,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     wave("--warm", action="store_true", help="the first node holds the image already")
     both = parser.add_argument_group("the wave and the table").add_argument
     both("--runtime", choices=RUNTIMES, help="the nodes' clients (default: http)")
+    both("--congestion-control", help=f"all hosts' (default: {CONGESTION_CONTROL}; reno, bbr)")
     both("--flag", action="append", help="a further flag for every node (repeatable)")
     both("--runs", type=int, help="the median is reported (default: 1; 3 of each case)")
     both("--plot", type=Path, help="completion curves of all nodes, PNG")
@@ -76,7 +78,11 @@ def _arguments(given: dict[str, Any]) -> Arguments:
     table, only = given.pop("table", False), given.pop("only", None)
     plan, plot, runs = given.pop("plan", False), given.pop("plot", None), given.pop("runs", None)
     only_json = given.pop("json", False)
-    common = {"runtime": given.pop("runtime", "http"), "flags": tuple(given.pop("flag", ()))}
+    common = {
+        "runtime": given.pop("runtime", "http"),
+        "congestion_control": given.pop("congestion_control", CONGESTION_CONTROL),
+        "flags": tuple(given.pop("flag", ())),
+    }
     if not table and (only is not None or plan):
         raise Contradiction("--only and --plan are about the table: add --table")
     if table and given:

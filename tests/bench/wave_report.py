@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tests.bench.report import Limit, Report
 from tests.bench.wave_scenario import MBIT, MIB, Outcome, Scenario
+from tests.support.netns import CONGESTION_CONTROL
 
 LINK_OVERHEAD = 1.08
 """Link bytes per payload byte of one direct download (Ethernet, IP, TCP headers and acks), measured
@@ -25,9 +26,11 @@ def title(scenario: Scenario) -> str:
     """A scenario in a few words."""
     clients = "" if scenario.runtime == "http" else f", {scenario.runtime}"
     layers = "" if len(scenario.sizes) == 1 else f" in {len(scenario.sizes)} layers"
+    usual = scenario.congestion_control == CONGESTION_CONTROL
+    control = "" if usual else f", {scenario.congestion_control}"
     return (
         f"{scenario.nodes} node(s), {scenario.rate:g} Mbit/s, {scenario.size / MIB:.4g} MiB"
-        f"{layers}{clients}"
+        f"{layers}{clients}{control}"
     )
 
 
@@ -78,6 +81,7 @@ def parameters(scenario: Scenario) -> dict[str, Any]:
     """What a wave was."""
     return {
         "runtime": scenario.runtime,
+        "congestion_control": scenario.congestion_control,
         "nodes": scenario.nodes,
         "rate_mbit": scenario.rate,
         "origin_rate_mbit": _origin_rate(scenario),

@@ -29,7 +29,8 @@ async def rig(scenario: Scenario, directory: Path) -> AsyncIterator[Wave]:
     Links have their rates before nodes start, as they have in the world.
     """
     async with AsyncExitStack() as stack:
-        net = await stack.enter_async_context(network(_zones(scenario)))
+        made = network(_zones(scenario), congestion_control=scenario.congestion_control)
+        net = await stack.enter_async_context(made)
         origin = net["origin"]
         registry = await stack.enter_async_context(
             docker_registry(directory / "origin", host=origin.address, namespace=origin.namespace)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.support.netns import CONGESTION_CONTROL
+
 MBIT = 1_000_000
 MIB = 1 << 20
 TAR_BLOCK = 512
@@ -48,6 +50,8 @@ class Scenario:
     """The first node holds the image already."""
     runtime: str = "http"
     """The nodes' clients: a name of `wave_clients.RUNTIMES`."""
+    congestion_control: str = CONGESTION_CONTROL
+    """Of all hosts, the origin's too: its name in the kernel."""
     flags: tuple[str, ...] = ()
     """Further flags for every node."""
 

@@ -75,10 +75,18 @@ class Measured:
         ]
 
 
-async def measure(name: str, runtime: str, flags: Sequence[str], runs: int, once: Once) -> Measured:
-    """Run a case several times; a run that the rig could not carry out is written down."""
+async def measure(name: str, common: Scenario, runs: int, once: Once) -> Measured:
+    """Run a case several times; a run that the rig could not carry out is written down.
+
+    ``common`` says what all cases share: clients, congestion control, flags.
+    """
     case = CASES[name]
-    scenario = replace(case.scenario, runtime=runtime, flags=tuple(flags))
+    scenario = replace(
+        case.scenario,
+        runtime=common.runtime,
+        congestion_control=common.congestion_control,
+        flags=common.flags,
+    )
     outcomes, broken = [], []
     for number in range(1, runs + 1):
         try:
@@ -140,13 +148,19 @@ def cases_table(cases: Mapping[str, Measured]) -> Table:
     return table
 
 
-def table_report(cases: Mapping[str, Measured], runtime: str, runs: int) -> Report:
+def table_report(cases: Mapping[str, Measured], common: Scenario, runs: int) -> Report:
     """All cases; the ratio is the worst one's, median to bar."""
     verdicts = [verdict for each in cases.values() for verdict in each.verdicts]
     ratios = [each.median / each.bar for each in verdicts if each.median is not None and each.bar]
     return Report(
         bench="wave",
-        parameters={"table": True, "runtime": runtime, "runs": runs, "cases": list(cases)},
+        parameters={
+            "table": True,
+            "runtime": common.runtime,
+            "congestion_control": common.congestion_control,
+            "runs": runs,
+            "cases": list(cases),
+        },
         limit=Limit(what="bars of the acceptance table", value=len(verdicts), unit="bars"),
         baseline={
             "what": "one direct download by the same client in the same run, s",

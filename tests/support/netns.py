@@ -28,6 +28,10 @@ MIN_BURST = 96 << 10
 QUEUE_LATENCY = "50ms"
 """How long a packet may wait in a shaper before it is dropped (tc-tbf(8) ``latency``)."""
 
+CONGESTION_CONTROL = "cubic"
+"""Linux's default. What a wave takes must not depend on what the machine of the rig prefers."""
+
+_NETWORK = "10.77.0.0/16"
 _HEADERS = 66
 """Bytes of a packet: Ethernet 14, IPv4 20, TCP 20 and its timestamps 12."""
 
@@ -103,11 +107,15 @@ class Network:
 
 @asynccontextmanager
 async def network(
-    zones: Mapping[str, Sequence[str]] | Sequence[str], *, rate: int | None = None
+    zones: Mapping[str, Sequence[str]] | Sequence[str],
+    *,
+    rate: int | None = None,
+    congestion_control: str = CONGESTION_CONTROL,
 ) -> AsyncIterator[Network]:
     """Hosts by zone (or only their names: one zone), every host's link shaped to ``rate`` bits/s.
 
     Zones' uplinks are not shaped unless `Network.shape` is told to; CAP_NET_ADMIN is required.
+    ``congestion_control`` is that of all connections between hosts: its name in the kernel.
     """
     by_zone = zones if isinstance(zones, Mapping) else {"": zones}
     prefix = f"eagle-{os.getpid()}-{next(_sequence)}"
@@ -125,7 +133,7 @@ async def network(
     await _sweep()
     _allow_neighbours()
     async with _janitor([switch, *(host.namespace for host in hosts)]):
-        ports = await _wire(switch, hosts, list(by_zone))
+        ports = await _wire(switch, hosts, list(by_zone), congestion_control)
         made = Network(switch, hosts, ports)
         if rate is not None:
             for host in hosts:
@@ -133,8 +141,14 @@ async def network(
         yield made
 
 
-async def _wire(switch: str, hosts: Sequence[Host], zones: Sequence[str]) -> dict[str, str]:
-    """Make namespaces, bridges and veth pairs; the switch-side port of each host and zone."""
+async def _wire(
+    switch: str, hosts: Sequence[Host], zones: Sequence[str], congestion_control: str
+) -> dict[str, str]:
+    """Make namespaces, bridges and veth pairs; the switch-side port of each host and zone.
+
+    Congestion control is a matter of the hosts' routes: a namespace may not choose any other
+    default than the kernel allows to everybody (``net.ipv4.tcp_allowed_congestion_control``).
+    """
     for namespace in [switch, *(host.namespace for host in hosts)]:
         await run(["ip", "netns", "add", namespace])
     lines = ["link add core type bridge", "link set core up"]
@@ -158,7 +172,13 @@ async def _wire(switch: str, hosts: Sequence[Host], zones: Sequence[str]) -> dic
     for host in hosts:
         await _ip_batch(
             host.namespace,
-            [f"addr add {host.address}/16 dev eth0", "link set eth0 up", "link set lo up"],
+            [
+                f"addr add {host.address}/16 dev eth0 noprefixroute",
+                "link set eth0 up",
+                "link set lo up",
+                f"route add {_NETWORK} dev eth0 scope link src {host.address} "
+                f"congctl {congestion_control}",
+            ],
         )
     return ports
 

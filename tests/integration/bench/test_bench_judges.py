@@ -94,7 +94,7 @@ def test_the_report_names_the_missed_bars() -> None:
         outcomes=[_outcome(_pull(0, 11))],
         broken=[],
     )
-    report = table_report({"one-node": measured}, "http", 1)
+    report = table_report({"one-node": measured}, Scenario(), 1)
     assert report.result["missed"] == ["one-node: last node / D"]
     assert report.result["met"] == 1
     assert report.ratio == pytest.approx(1.1 / 1.02)

@@ -28,6 +28,13 @@ async def main():
 asyncio.run(main())
 """
 
+READER = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as connection:
+    name = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+    print(name.rstrip(b"\\0").decode())
+"""
+
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
@@ -39,6 +46,20 @@ async def _fetch(registry: Registry, image: Image, namespace: str) -> http.Downl
     blob = image.layers[0]
     url = f"{registry.url}/v2/app/blobs/{blob.digest}"
     return await http.download(url, digest=blob.digest, namespace=namespace)
+
+
+@pytest.mark.parametrize("name", ["cubic", "reno"])
+async def test_connections_have_their_congestion_control(name: str, tmp_path: Path) -> None:
+    """Whatever the machine's own default is."""
+    async with network(["origin", "a"], congestion_control=name) as net:
+        origin = net["origin"]
+        async with docker_registry(
+            tmp_path / "registry", host=origin.address, namespace=origin.namespace
+        ) as registry:
+            endpoint = registry.url.removeprefix("http://").split(":")
+            reader = [sys.executable, "-c", READER, *endpoint]
+            told = await run(reader, namespace=net["a"].namespace)
+    assert told.stdout.split() == [name]
 
 
 @pytest.mark.alone
