@@ -77,6 +77,7 @@ async def test_a_cache_in_the_hands_of_people(tmp_path: Path) -> None:
             assert {event.subject for event in evicted} == {blob.digest for blob in image.blobs}
             await api.change("cache-size", "1GiB")
             await pull_image(node, image)
+            await told(api, "blob-added", count=2 * count)
             await api.act(kept, "pin")
             await node.restart()
             api = await enter(ApiClient(node.api_url))
