@@ -1,6 +1,7 @@
-"""Two nodes on an unshaped link: a warm holder's blob to the other node's client.
+"""Two nodes on one link: a warm holder's blob to the other node's client.
 
     python -m tests.bench.pair --size 2048 --rounds 3
+    python -m tests.bench.pair --size 2048 --rate 2000
 
 The baseline is a plain HTTP download over the same link by a client that also computes the sha256,
 from docker-registry and from a plain file server: the faster one counts. Every round downloads from
@@ -10,11 +11,13 @@ before a round is on the disk when it begins: who writes meanwhile would be made
 the memory that our download is about to fill was used just before: a virtual machine's host takes
 back what rests for some seconds, and supplies it again at the cost of up to five times the write;
 the baseline writes nothing. All processes share the machine's cores, which two hosts would not: the
-table says how many of them are in use.
+table says how many of them are in use. The link is not shaped unless ``--rate`` says so: at a rate
+that the cores carry for both hosts, the design is measured and not the machine.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import shutil
@@ -38,6 +41,7 @@ from tests.support.process import Process, running
 from tests.support.registry import Registry, docker_registry
 
 MIB = 1 << 20
+MBIT = 1_000_000
 NAME, REPOSITORY = "origin.test", "pair/image"
 OURS, REGISTRY, FILES = "two nodes", "docker-registry", "file server"
 FILES_PORT = 8000
@@ -78,14 +82,10 @@ class Rig:
 
 def main() -> None:
     """Measure and print."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--size", type=int, default=2048, help="MiB of the blob")
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--hash", action="store_true", help="our client hashes as well")
-    options = arguments.parse_args()
-    if options.size < 1 or options.rounds < 1:
-        arguments.error("--size and --rounds are at least 1")
-    size, samples = interrupts.run(_measure(options.size * MIB, options.rounds, options.hash))
+    options = _options()
+    link = None if options.rate is None else int(options.rate * MBIT)
+    measuring = _measure(options.size * MIB, options.rounds, link=link, hashed=options.hash)
+    size, samples = interrupts.run(measuring)
     rows = [
         [
             name,
@@ -98,15 +98,37 @@ def main() -> None:
         for name, each in samples.items()
     ]
     columns = ["", "MB/s", "CPU s/GB", "cores", "of which", "all rounds, s"]
-    report = _report(size, options.rounds, options.hash, samples)
+    parameters = {
+        "blob_bytes": size,
+        "rounds": options.rounds,
+        "link_bits_per_s": link,
+        "client_hashes": options.hash,
+    }
+    report = _report(parameters, samples)
     emit(report, columns, rows, only_json=options.json)
 
 
-async def _measure(size: int, rounds: int, hashed: bool) -> tuple[int, dict[str, list[Sample]]]:
-    """The blob's size, and the samples by server."""
+def _options() -> argparse.Namespace:
+    arguments = parser(__doc__)
+    arguments.add_argument("--size", type=int, default=2048, help="MiB of the blob")
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--rate", type=float, help="Mbit/s of the link (default: unshaped)")
+    arguments.add_argument("--hash", action="store_true", help="our client hashes as well")
+    options = arguments.parse_args()
+    if options.size < 1 or options.rounds < 1:
+        arguments.error("--size and --rounds are at least 1")
+    if options.rate is not None and options.rate <= 0:
+        arguments.error("--rate is above 0")
+    return options
+
+
+async def _measure(
+    size: int, rounds: int, *, link: int | None, hashed: bool
+) -> tuple[int, dict[str, list[Sample]]]:
+    """The blob's size, and the samples by server; ``link``: bits/s, None: unshaped."""
     samples: dict[str, list[Sample]] = {REGISTRY: [], FILES: [], OURS: []}
     with tempfile.TemporaryDirectory(prefix="eagle-pair-") as name:
-        async with _rig(Path(name), size) as rig:
+        async with _rig(Path(name), size, link) as rig:
             servers = {
                 REGISTRY: Server(url=rig.registry.url, process=rig.registry.process),
                 FILES: rig.files,
@@ -120,12 +142,12 @@ async def _measure(size: int, rounds: int, hashed: bool) -> tuple[int, dict[str,
 
 
 @asynccontextmanager
-async def _rig(directory: Path, size: int) -> AsyncIterator[Rig]:
+async def _rig(directory: Path, size: int, link: int | None) -> AsyncIterator[Rig]:
     """Registry, file server and a warm holder in one namespace, nothing in the other one."""
     image = await asyncio.to_thread(random_image, directory / "image", [size])
     blob = image.layers[0]
     async with AsyncExitStack() as stack:
-        net = await stack.enter_async_context(network(["holder", "reader"]))
+        net = await stack.enter_async_context(network(["holder", "reader"], rate=link))
         host = net["holder"]
         registry = await stack.enter_async_context(
             docker_registry(directory / "registry", host=host.address, namespace=host.namespace)
@@ -250,14 +272,13 @@ def _figures(size: int, samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def _report(
-    size: int, rounds: int, hashed: bool, samples: Mapping[str, Sequence[Sample]]
-) -> Report:
+def _report(parameters: Mapping[str, Any], samples: Mapping[str, Sequence[Sample]]) -> Report:
+    size = parameters["blob_bytes"]
     faster = max((REGISTRY, FILES), key=lambda name: _rate(size, samples[name]))
     limit, ours = _rate(size, samples[faster]), _rate(size, samples[OURS])
     return Report(
         bench="pair",
-        parameters={"blob_bytes": size, "rounds": rounds, "client_hashes": hashed},
+        parameters=parameters,
         limit=Limit(
             what=f"plain download from the {faster}, the faster one, hashed by its client",
             value=limit,
