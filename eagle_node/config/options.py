@@ -348,7 +348,7 @@ _TUNING = (
         "swarm-window",
         kinds.count(least=1),
         ("swarm.window",),
-        "segments of one blob that download from one parent at a time (default: 4)",
+        "segments of one blob that download from one parent at a time (default: 6)",
     ),
     Option(
         "swarm-stall",

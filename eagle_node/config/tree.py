@@ -198,8 +198,11 @@ class SwarmConfig:
     """TCP port of the swarm when a cluster key is set (SSL torrents)."""
     listen_host: str = ""
     """IP to listen on; default: the advertised one, or all when that is not this machine's."""
-    window: int = 4
-    """Segments of one blob that download at a time from one parent; in large swarms it has two."""
+    window: int = 6
+    """Segments of one blob that download at a time from one parent; in large swarms it has two.
+
+    Each is a connection of its own, and starts slowly. Six nodes at 50 Mbit/s take 1.075 times a
+    direct download with six at a time, 1.08 with four; a warm wave of twenty 1.075 and 1.094."""
     stall_s: float = 3.0
     """Seconds without progress after which a source is replaced."""
     most_torrents: int = 4000
