@@ -38,6 +38,9 @@ from eagle_node.swarm.peer_wire import (
 
 CONNECT_S = 2.0
 """Until a holder in the same network has let us in."""
+_TAKEN_UP_S = 0.05
+"""Until a holder that hung up is dialled once more: libtorrent lets nobody in while it takes up a
+torrent."""
 _IN_FLIGHT = 32
 """Blocks asked for ahead of the one that is waited for: 512 KiB, a fast link's round trip."""
 _IDLE_S = 15.0
@@ -194,22 +197,28 @@ class BlockClient:
             raise Unavailable(f"node {holder} does not let us in: {_reason(error)}") from error
 
     async def _connect(self, key: _Key) -> Link:
-        host, port, info_hash = key
         async with asyncio.timeout(CONNECT_S):
-            reader, writer = await asyncio.open_connection(
-                host,
-                port,
-                limit=_BUFFER,
-                ssl=self._tls,
-                # SSL torrents are told apart by the name asked for (libtorrent's manual).
-                server_hostname=info_hash.hex() if self._tls is not None else None,
-            )
-            link = Link(reader, writer)
             try:
-                await link.open(info_hash)
-            except BaseException:
-                link.close()
-                raise
+                return await self._dial(*key)
+            except (ConnectionResetError, asyncio.IncompleteReadError):
+                await asyncio.sleep(_TAKEN_UP_S)
+                return await self._dial(*key)
+
+    async def _dial(self, host: str, port: int, info_hash: InfoHash) -> Link:
+        reader, writer = await asyncio.open_connection(
+            host,
+            port,
+            limit=_BUFFER,
+            ssl=self._tls,
+            # SSL torrents are told apart by the name asked for (libtorrent's manual).
+            server_hostname=info_hash.hex() if self._tls is not None else None,
+        )
+        link = Link(reader, writer)
+        try:
+            await link.open(info_hash)
+        except BaseException:
+            link.close()
+            raise
         return link
 
     def _take(self, key: _Key) -> Link | None:

@@ -24,6 +24,8 @@ class Claimant:
     pieces: int
     """Of each torrent."""
     address: Address = field(default_factory=lambda: Address("127.0.0.1", 0))
+    hang_ups: int = 0
+    """Peers that are hung up on first, as libtorrent does while it takes up a torrent."""
     asked: int = 0
     """Requests so far."""
 
@@ -31,6 +33,10 @@ class Claimant:
         """With one peer, about whatever torrent it names."""
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             shaken = await reader.readexactly(68)
+            if self.hang_ups:
+                self.hang_ups -= 1
+                writer.close()
+                return
             writer.write(shaken[:48] + b"-CLAIM0-123456789012")
             bits = ((1 << self.pieces) - 1) << (-self.pieces % 8)
             writer.write(_message(_BITFIELD, bits.to_bytes((self.pieces + 7) // 8, "big")))
@@ -47,9 +53,11 @@ class Claimant:
 
 
 @asynccontextmanager
-async def claiming(answer: Answer, *, pieces: int = 64) -> AsyncIterator[Claimant]:
+async def claiming(
+    answer: Answer, *, pieces: int = 64, hang_ups: int = 0
+) -> AsyncIterator[Claimant]:
     """Listen on loopback."""
-    claimant = Claimant(answer, pieces)
+    claimant = Claimant(answer, pieces, hang_ups=hang_ups)
     server = await asyncio.start_server(claimant.talk, "127.0.0.1", 0)
     claimant.address = Address(*server.sockets[0].getsockname()[:2])
     async with server:

@@ -119,6 +119,17 @@ async def test_a_node_without_the_segment_says_so_at_once(tmp_path: Path) -> Non
             await blocks(client, gone.address, torrents[3], run)
 
 
+async def test_who_hangs_up_is_dialled_once_more(tmp_path: Path) -> None:
+    """A session lets nobody in while it takes up a torrent; who has none hangs up again."""
+    async with rig(tmp_path) as node, BlockClient(None) as client:
+        torrent, run = (await torrents_of(node, DATA))[MIDDLE.index], ByteRange(0, 1)
+        async with claiming(lambda *_: bytes(BLOCK), hang_ups=1) as claimant:
+            assert await blocks(client, claimant.address, torrent, run) == [bytes(BLOCK)]
+        async with claiming(lambda *_: bytes(BLOCK), hang_ups=2) as claimant:
+            with pytest.raises(Unavailable, match="hung up"):
+                await blocks(client, claimant.address, torrent, run)
+
+
 @pytest.mark.parametrize(
     ("answer", "pieces", "reason"),
     [
