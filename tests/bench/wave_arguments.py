@@ -13,6 +13,9 @@ from tests.bench.wave_clients import RUNTIMES
 from tests.bench.wave_scenario import MIB, TAR_BLOCK, Contradiction, Scenario
 from tests.support.netns import CONGESTION_CONTROL
 
+CONGESTION_CONTROLS = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+"""Names of those that this kernel has, without modules that nobody has loaded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
@@ -83,6 +86,7 @@ def _arguments(given: dict[str, Any]) -> Arguments:
         "congestion_control": given.pop("congestion_control", CONGESTION_CONTROL),
         "flags": tuple(given.pop("flag", ())),
     }
+    _check_congestion_control(common["congestion_control"])
     if not table and (only is not None or plan):
         raise Contradiction("--only and --plan are about the table: add --table")
     if table and given:
@@ -128,6 +132,14 @@ def _names(only: str | None) -> tuple[str, ...]:
     if unknown:
         raise Contradiction(f"no case is called {', '.join(unknown)}; there are {', '.join(CASES)}")
     return names
+
+
+def _check_congestion_control(name: str) -> None:
+    """Refuse what the hosts' routes would not take."""
+    known = [CONGESTION_CONTROL, *CONGESTION_CONTROLS.read_text("ascii").split()]
+    if name not in known:
+        names = ", ".join(dict.fromkeys(known))
+        raise Contradiction(f"--congestion-control {name}: this kernel has {names}")
 
 
 def _check_plot(plot: Path, plan: bool) -> None:

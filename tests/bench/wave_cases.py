@@ -4,9 +4,8 @@ Rates are what two cores carry, on which all nodes, their clients and the kernel
 Twenty nodes at 20 Mbit/s leave 20 to 40 % of them idle, and a packet, a segment or a reader waits
 for a core often enough to be seen: five nodes at that rate are 4 % quicker, and so are twenty at
 half of it. Several layers leave 0 to 2 % idle, since a segment costs the same whatever its size and
-small blobs have small ones, and so do 40 nodes at 10 Mbit/s (5 to 15 %). So where twenty nodes pull
-one blob or several layers, and where forty do, links have half the rate, and the bars are what they
-were.
+small blobs have small ones, and so do 40 nodes at 10 Mbit/s (5 to 15 %). So these have half the
+rate, and their bars are what they were; the other cases have fewer nodes or wider bars.
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ async def test_plan_lists_the_cases_and_runs_none() -> None:
         (["--layer-sizes", "1,2", "--layers", "2"], "drop --size and --layers"),
         (["--size", "0"], "whole blocks"),
         (["--plot", "curves.jpg"], "PNG"),
+        (["--congestion-control", "nosuch"], "this kernel has cubic"),
     ],
 )
 async def test_contradictions_are_refused(arguments: list[str], sentence: str) -> None:
