@@ -24,6 +24,9 @@ from eagle_node.tracker.schema import Advert, Gauged, Holding, NodeInfo, PeerAdd
 log = logging.getLogger(__name__)
 
 _BATCH_S = 1.0
+_PROGRESS_S = 4.0
+"""Between adverts that tell of nothing but more segments: no plan depends on them, and in a wave
+they all meet on one tracker's link, with what it downloads itself."""
 _SOON_S = 0.3
 """How long somebody may wait for a report."""
 _SPREAD_S = 2.0
@@ -52,6 +55,7 @@ class Advertiser:
         self._reachable = True
         self._full_due = 0.0
         self._alive_due = 0.0
+        self._progress_due = 0.0
         self._turn = asyncio.Lock()
         self.gauged: Callable[[], tuple[Gauged, ...]] = tuple
         """What this node has measured of its link."""
@@ -80,26 +84,37 @@ class Advertiser:
 
         Returns after a short while even when no tracker answers.
         """
-        report = asyncio.ensure_future(self._report())
+        report = asyncio.ensure_future(self._report(soon=True))
         report.add_done_callback(_log_failure)
         await asyncio.wait([report], timeout=_SOON_S)
 
-    async def _report(self) -> None:
+    async def _report(self, *, soon: bool = False) -> None:
         async with self._turn:
             now = asyncio.get_running_loop().time()
             transfers = self._transfers
             held = holdings(transfers.seeding.seeded(), transfers.running())
             held |= lent_holdings(transfers) if transfers.seeding.lender is not None else {}
             full = now >= self._full_due
-            advert = self._advert(held, full=full)
+            progress = soon or full or now >= self._progress_due
+            told = held if progress else {each: self._without_progress(held[each]) for each in held}
+            advert = self._advert(told, full=full)
             news = advert.held or advert.dropped or advert.gauged
             if full or news or now >= self._alive_due:
                 if full:
                     spread = random.uniform(0.5, 1.0)
                     self._full_due = now + _FULL_EVERY * self._interval_s * spread
                 if await self._send(advert):
-                    self._sent, self._told = held, advert.gauged or self._told
+                    self._sent, self._told = told, advert.gauged or self._told
                     self._alive_due = now + self._interval_s / 2
+                    if progress:
+                        self._progress_due = now + _PROGRESS_S
+
+    def _without_progress(self, now: Holding) -> Holding:
+        """What was told before, if there is nothing but more segments to tell."""
+        before = self._sent.get(now.digest)
+        if before is None or before.have is None or now.have is None:
+            return now
+        return before if replace(now, have=before.have) == before else now
 
     async def _say_farewell(self) -> None:
         """Nobody should be sent here; a tracker that does not hear it forgets this node later."""
