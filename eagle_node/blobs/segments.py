@@ -13,7 +13,7 @@ import bisect
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 MAX_SIZE = 1 << 40
 """Bytes that a blob may have: sizes come from strangers, and bound what a layout costs."""
 
@@ -33,7 +33,7 @@ _PIECES = 16
 _PIECE = (16 << 10, 64 << 10)
 """... these bounds in bytes. A hop can pass a piece on once it has all of it, and sends several at
 a time: in the small segments at the end, pieces are what the last node waits for at every hop. But
-the seeder sends each node 32 bytes for every piece, by the same uplink as the data."""
+every hop passes on 32 bytes for each, and says that it has it."""
 _MOST_PIECES = 64
 """Pieces of the large segments, of large blobs."""
 

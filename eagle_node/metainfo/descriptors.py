@@ -60,7 +60,7 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
         "oneof Beat beat",
     ),
     "Layout": ("uint64 size", "uint32 version", "uint32 swarm_port"),
-    "Segment": ("uint32 index", "bytes layer"),
+    "Segment": ("uint32 index", "bytes root"),
     "Beat": ("uint64 received", "bool waiting"),
     "PrefetchRequest": (
         "string registry",

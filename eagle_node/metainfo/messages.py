@@ -111,8 +111,8 @@ class SegmentEvent:
     """A segment is at the seeder and can be swarmed."""
 
     index: int
-    layer: bytes = field(repr=False)
-    """SHA-256 hashes of its pieces, 32 bytes each (BEP 52): the rest of its metainfo is known."""
+    root: bytes = field(repr=False)
+    """Of its hash tree, 32 bytes (BEP 52): the rest of the info dictionary is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ def encode_fetch_reply(reply: FetchReply) -> bytes:
         case SegmentEvent():
             made.segment.SetInParent()
             made.segment.index = reply.index
-            made.segment.layer = reply.layer
+            made.segment.root = reply.root
         case InlineEvent():
             made.inline = reply.data
         case BeatEvent():
@@ -205,7 +205,7 @@ def decode_fetch_reply(data: bytes) -> FetchReply | None:
                 size=layout.size, version=layout.version, swarm_port=layout.swarm_port
             )
         case "segment":
-            return SegmentEvent(index=parsed.segment.index, layer=parsed.segment.layer)
+            return SegmentEvent(index=parsed.segment.index, root=parsed.segment.root)
         case "inline":
             return InlineEvent(data=parsed.inline)
         case "beat":

@@ -23,7 +23,7 @@ from eagle_node.runtime.sockets import Address
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.runtime.tracing import peer_attributes, span
-from eagle_node.swarm.torrents import assemble_torrent
+from eagle_node.swarm.torrents import rooted_torrent
 from eagle_node.swarm.transfer import Transfer
 
 log = logging.getLogger(__name__)
@@ -114,8 +114,8 @@ class MetainfoStream:
                     raise Unavailable(f"seeder {seeder} speaks layout version {version}")
                 await self._begin(size, swarmed=True)
                 self._on_seeder(seeder, port)
-            case SegmentEvent(index=index, layer=layer):
-                self._learn(index, layer)
+            case SegmentEvent(index=index, root=root):
+                self._learn(index, root)
             case InlineEvent(data=data):
                 await self._begin(len(data), swarmed=False)
                 await self._write_inline(data)
@@ -129,14 +129,14 @@ class MetainfoStream:
         self._report(m.LayoutArrived(len(arrival.layout.segments), have, swarmed))
         self._report(wanted_of(self._transfer))
 
-    def _learn(self, index: int, layer: bytes) -> None:
+    def _learn(self, index: int, root: bytes) -> None:
         segments = self._transfer.arrival.layout.segments
         if index >= len(segments):
             raise Unavailable(f"a seeder named segment {index} of {len(segments)}")
         if index not in self._job.torrents:
             try:
-                self._job.torrents[index] = assemble_torrent(
-                    layer,
+                self._job.torrents[index] = rooted_torrent(
+                    root,
                     self._job.blob.digest,
                     segments[index],
                     root_certificate=self._job.means.swarm.root_certificate,

@@ -386,4 +386,4 @@ def _in_order(torrents: Sequence[SegmentTorrent], request: FetchRequest) -> list
 
 
 def _segment(torrent: SegmentTorrent) -> SegmentEvent:
-    return SegmentEvent(index=torrent.segment.index, layer=torrent.layer)
+    return SegmentEvent(index=torrent.segment.index, root=torrent.root)

@@ -10,6 +10,7 @@ from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError, Unavailable, WrongContent
 from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.cache import Cache
+from eagle_node.blobs.files import BlobDirectory
 from eagle_node.blobs.segments import layout_of
 from eagle_node.swarm.lender import Lender
 from eagle_node.swarm.session import Swarm
@@ -19,6 +20,7 @@ from eagle_node.swarm.torrents import (
     make_whole_torrent,
     parse_torrent,
     unpack_torrents,
+    with_layer,
 )
 from eagle_node.swarm.transfer import INLINE_LIMIT
 
@@ -99,6 +101,19 @@ class Seeding:
                 await self.torrents_of(digest)
             except EagleError as error:
                 log.warning("cannot seed %s: %s", digest, error)
+
+    async def complete(self, torrent: SegmentTorrent, directory: BlobDirectory) -> SegmentTorrent:
+        """The torrent of a segment whose file is whole, with the hashes of its pieces."""
+        if torrent.has_layer:
+            return torrent
+        try:
+            return with_layer(torrent, await self._swarm.leaves(torrent.info_hash))
+        except WrongContent as error:
+            log.info("%s is hashed again: %s", torrent.name, error)
+        root = self._swarm.root_certificate
+        return await asyncio.to_thread(
+            make_torrent, directory, torrent.segment, root_certificate=root
+        )
 
     def keep(self, digest: Digest, torrents: list[SegmentTorrent]) -> None:
         """A transfer has been committed: its torrents are in the swarm already."""

@@ -22,6 +22,7 @@ from eagle_node.swarm.events import Traffic
 from eagle_node.swarm.progress import Observer, Progress, hash_of
 from eagle_node.swarm.settings import session_settings
 from eagle_node.swarm.torrents import SegmentTorrent
+from eagle_node.swarm.trees import Trees
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Swarm:
         self._session: Any = None
         self._handles: dict[InfoHash, Any] = {}
         self._progress = Progress(self._handles)
+        self._trees = Trees()
         self.connections = Connections(self._handles)
         self._reader = self._writer = -1
         self._listening: asyncio.Future[int] | None = None
@@ -196,6 +198,11 @@ class Swarm:
         if handle is not None and self._session is not None:
             self._session.remove_torrent(handle)
 
+    async def leaves(self, info_hash: InfoHash) -> list[bytes]:
+        """The hashes of a whole torrent's blocks, in order; empty if that cannot be told."""
+        handle = self._handles.get(info_hash)
+        return [] if handle is None else await self._trees.leaves(info_hash, handle)
+
     def limit(self, *, upload: int, download: int) -> None:
         """Bound the session's rates, bytes/s; 0 is no limit."""
         self._session.apply_settings({"upload_rate_limit": upload, "download_rate_limit": download})
@@ -279,6 +286,10 @@ class Swarm:
                 self.connections.began(_torrent_of(alert))
             case lt.peer_disconnected_alert():
                 self._progress.lost(_torrent_of(alert), *alert.ip)
+            case lt.save_resume_data_alert():
+                self._trees.told(_torrent_of(alert), alert.params)
+            case lt.save_resume_data_failed_alert():
+                self._trees.told(_torrent_of(alert), None)
             case lt.state_update_alert():
                 for status in alert.status:
                     self._progress.updated(status)

@@ -32,20 +32,23 @@ class SegmentTorrent:
     digest: Digest
     segment: Segment
     metainfo: bytes
-    """Bencoded, without announce keys."""
+    """Bencoded, without announce keys; while it is being fetched, without the hashes of pieces."""
     info_hash: InfoHash
     hashed_here: bool = field(default=False, compare=False)
     """Made by this process from the file's own bytes: to offer it they need not be hashed again."""
 
     @property
-    def layer(self) -> bytes:
-        """The hashes of its pieces, 32 bytes each: what others need to make the same torrent."""
+    def root(self) -> bytes:
+        """The root of its hash tree, 32 bytes: what others need to fetch it (`rooted_torrent`)."""
         content: Any = lt.bdecode(self.metainfo)
-        layers = content.get(b"piece layers")
-        if layers:
-            return b"".join(layers.values())
         (node,) = content[b"info"][b"file tree"].values()
         return bytes(node[b""][b"pieces root"])
+
+    @property
+    def has_layer(self) -> bool:
+        """Whether the metainfo has the hashes of the pieces; of a single one the root is it."""
+        content: Any = lt.bdecode(self.metainfo)
+        return b"piece layers" in content
 
     @property
     def name(self) -> str:
@@ -116,13 +119,47 @@ def make_whole_torrent(
     return InfoHash(best[:20]), metainfo
 
 
+def rooted_torrent(
+    root: bytes, digest: Digest, segment: Segment, *, root_certificate: bytes = b""
+) -> SegmentTorrent:
+    """The torrent of the segment whose hash tree has this root (`SegmentTorrent.root`).
+
+    All else in the info dictionary follows from what every node knows. Who fetches it gets the
+    hashes of its pieces from the same peers, with the pieces (BEP 52), and need not trust them: the
+    root proves them. `WrongContent` for a root that is no hash.
+    """
+    if len(root) != 32:
+        raise WrongContent(
+            f"{len(root)} bytes are not the root of {digest} segment {segment.index}"
+        )
+    content: Any = {b"info": _segment_info(digest, segment, root_certificate, root)}
+    if segment.length <= segment.piece_length:
+        content[b"piece layers"] = {}
+    return _torrent(digest, segment, lt.bencode(content))
+
+
+def with_layer(torrent: SegmentTorrent, leaves: list[bytes]) -> SegmentTorrent:
+    """A `rooted_torrent` that was fetched, as who has all of it offers it.
+
+    ``leaves`` are the hashes of its blocks; `WrongContent` if they are of another segment.
+    """
+    segment = torrent.segment
+    layer = piece_layer(leaves, segment.piece_length) if leaves else b""
+    if not layer or _root(layer, segment.piece_length) != torrent.root:
+        raise WrongContent(
+            f"{len(leaves)} hashes are not those of {torrent.digest} segment {segment.index}"
+        )
+    content: Any = lt.bdecode(torrent.metainfo)
+    content[b"piece layers"] = {torrent.root: layer} if len(layer) > 32 else {}
+    return replace(torrent, metainfo=bytes(lt.bencode(content)))
+
+
 def assemble_torrent(
     layer: bytes, digest: Digest, segment: Segment, *, root_certificate: bytes = b""
 ) -> SegmentTorrent:
-    """The torrent of the segment whose pieces have these hashes (`SegmentTorrent.layer`).
+    """The torrent of the segment whose pieces have these hashes, 32 bytes each.
 
-    All else in the metainfo follows from what every node knows. `WrongContent` for a layer that is
-    of another number of pieces.
+    `WrongContent` for hashes of another number of pieces.
     """
     pieces = -(-segment.length // segment.piece_length)
     if len(layer) != 32 * pieces:
@@ -138,9 +175,10 @@ def assemble_torrent(
 def parse_torrent(
     metainfo: bytes, digest: Digest, segment: Segment, *, root_certificate: bytes = b""
 ) -> SegmentTorrent:
-    """Metainfo that another node sent; `WrongContent` unless it is exactly this segment's form.
+    """Metainfo that was kept; `WrongContent` unless it is exactly this segment's form.
 
-    It names no tracker and no web seed: libtorrent would call them.
+    It has the hashes of the pieces, and names no tracker and no web seed: libtorrent would call
+    them.
     """
     try:
         content: Any = lt.bdecode(metainfo)
@@ -149,7 +187,7 @@ def parse_torrent(
     expected = _segment_info(digest, segment, root_certificate, 32)
     if (
         not isinstance(content, dict)
-        or not content.keys() <= _KEYS
+        or content.keys() != _KEYS
         or _form(content.get(b"info")) != expected
     ):
         raise WrongContent(

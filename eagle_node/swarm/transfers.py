@@ -165,8 +165,9 @@ class Transfers:
             await asyncio.gather(verifier, return_exceptions=True)
 
     async def _commit(self, transfer: Transfer) -> None:
-        count = len(transfer.arrival.layout.segments)
-        torrents = [transfer.torrents[index] for index in range(count) if transfer.torrents]
+        made = [transfer.torrents[index] for index in sorted(transfer.torrents)]
+        directory = transfer.arrival.directory
+        torrents = await asyncio.gather(*(self.seeding.complete(each, directory) for each in made))
         await self._cache.commit(transfer.arrival, pack_torrents(torrents))
         if transfer.digest in self._cache:
             self.seeding.keep(transfer.digest, torrents)

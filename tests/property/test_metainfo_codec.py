@@ -55,7 +55,7 @@ _notices = st.builds(
 )
 _replies: st.SearchStrategy[m.FetchReply] = st.one_of(
     st.builds(m.LayoutEvent, size=_u64, version=_u32, swarm_port=_u32),
-    st.builds(m.SegmentEvent, index=_u32, layer=st.binary()),
+    st.builds(m.SegmentEvent, index=_u32, root=st.binary()),
     st.builds(m.InlineEvent, data=st.binary()),
     st.builds(m.BeatEvent, received=_u64),
 )
@@ -204,4 +204,4 @@ def test_a_damaged_trailer_is_no_more_than_a_missing_one(
 def test_a_value_out_of_range_is_refused_before_it_is_sent(index: int) -> None:
     """An index that the field cannot hold is a ValueError on the sender's side."""
     with pytest.raises(ValueError, match="out of range"):
-        m.encode_fetch_reply(m.SegmentEvent(index=index, layer=b""))
+        m.encode_fetch_reply(m.SegmentEvent(index=index, root=b""))

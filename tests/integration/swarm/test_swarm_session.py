@@ -23,7 +23,12 @@ from eagle_node.swarm.events import (
 )
 from eagle_node.swarm.governor import GOVERN_INTERVAL_S, Governor
 from eagle_node.swarm.session import Swarm
-from eagle_node.swarm.torrents import SegmentTorrent, parse_torrent
+from eagle_node.swarm.torrents import (
+    SegmentTorrent,
+    parse_torrent,
+    rooted_torrent,
+    with_layer,
+)
 from tests.integration.swarm.liar import lie
 from tests.integration.swarm.rig import (
     LOOPBACK,
@@ -65,11 +70,15 @@ def fetch(
     root: Path,
     port: int | None,
 ) -> tuple[Path, Events]:
-    """Start to download torrents, from whom ``port`` names; where their files will be."""
+    """Start to download torrents by their roots, as seeders tell of them; where the files will be.
+
+    ``port`` names whom they come from.
+    """
     events = Events()
     directory = directory_for(root, torrents[0].digest)
     for torrent in torrents:
-        swarm.prepare(torrent, directory, observer=events)
+        told = rooted_torrent(torrent.root, torrent.digest, torrent.segment)
+        swarm.prepare(told, directory, observer=events)
         introduce(endpoint, torrent, port)
         swarm.start(torrent.info_hash, [endpoint.url])
     return directory, events
@@ -105,6 +114,35 @@ async def test_a_finished_download_is_seeded_on(
             third.announce(torrent.info_hash)
         await events.finished(torrent.info_hash for torrent in torrents)
         assert joined(directory, torrents) == DATA
+
+
+@pytest.mark.parametrize(
+    "size",
+    [200_000, 256 << 10, (256 << 10) + 5 * (16 << 10) + 7, 3 * MIB + 500, 20 * MIB],
+    ids=["odd", "one-segment", "odd-blocks", "some", "many"],
+)
+async def test_what_a_download_has_learnt_of_its_pieces_makes_it_a_seed(
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path, size: int
+) -> None:
+    """Their hashes have come with them; nothing is hashed again to offer it after a restart."""
+    torrents = await torrents_of(holder, content(size))
+    _, events = fetch(endpoint, swarm, torrents, tmp_path, holder.swarm.port)
+    await events.finished(torrent.info_hash for torrent in torrents)
+    for torrent in torrents:
+        told = rooted_torrent(torrent.root, torrent.digest, torrent.segment)
+        if not told.has_layer:
+            told = with_layer(told, await swarm.leaves(torrent.info_hash))
+        assert told == torrent
+
+
+async def test_of_what_is_not_here_there_are_no_leaves(
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
+    """Neither of a torrent that nobody has sent, nor of one that the session has not."""
+    first, second, *_ = await torrents_of(holder, DATA)
+    fetch(endpoint, swarm, [first], tmp_path, None)
+    assert await swarm.leaves(first.info_hash) == []
+    assert await swarm.leaves(second.info_hash) == []
 
 
 async def test_wrong_pieces_never_become_a_finished_torrent(

@@ -11,7 +11,7 @@ MIB = 1 << 20
 
 def test_a_large_blob_grows_from_small_segments_and_ends_in_small_ones() -> None:
     """A wire constant: every node of a cluster cuts blobs alike (`LAYOUT_VERSION`)."""
-    assert LAYOUT_VERSION == 3
+    assert LAYOUT_VERSION == 4
     lengths = [segment.length for segment in layout_of(10 << 30).segments]
     assert lengths[0] == MIB // 4
     assert max(lengths) == 64 * MIB

@@ -118,7 +118,7 @@ BYTES = (b"ab", b"cde")
 REPLIES: tuple[FetchReply, ...] = (
     LayoutEvent(size=1 << 33, version=1, swarm_port=61007),
     BeatEvent(received=0),
-    SegmentEvent(index=0, layer=b"d4:infodee"),
+    SegmentEvent(index=0, root=b"d4:infodee"),
     InlineEvent(data=b""),
 )
 

@@ -139,7 +139,7 @@ async def test_generated_clients_are_answered(generated: tuple[ModuleType, Modul
         "inline",
     ]
     assert events[0].layout.size == 1 << 33
-    assert events[2].segment.layer == b"d4:infodee"
+    assert events[2].segment.root == b"d4:infodee"
 
 
 async def test_generated_clients_ask_registries(
@@ -186,7 +186,7 @@ async def test_generated_servers_are_understood(generated: tuple[ModuleType, Mod
 
     async def fetch(request: Any, _: Any) -> AsyncIterator[Any]:
         yield messages.FetchReply(layout=messages.Layout(size=5, version=1))
-        yield messages.FetchReply(segment=messages.Segment(layer=request.digest.encode()))
+        yield messages.FetchReply(segment=messages.Segment(root=request.digest.encode()))
 
     async def prefetch(request: Any, _: Any) -> Any:
         noticed.extend(blob.digest for blob in request.blobs)
@@ -212,7 +212,7 @@ async def test_generated_servers_are_understood(generated: tuple[ModuleType, Mod
     async with MetaInfoClient(lambda: [seeder]) as client:
         assert [reply async for reply in client.fetch(REQUEST)] == [
             LayoutEvent(size=5, version=1),
-            SegmentEvent(index=0, layer=REQUEST.digest.encode()),
+            SegmentEvent(index=0, root=REQUEST.digest.encode()),
         ]
         await client.prefetch(seeder, PREFETCH_REQUEST)
         reading = client.read_from(seeder, READ_REQUEST, silence_s=30)

@@ -11,7 +11,7 @@ import pytest
 from eagle_node.base.digest import digest_of
 from eagle_node.blobs.files import blob_directory
 from eagle_node.blobs.segments import Segment
-from eagle_node.swarm.merkle import BLOCK, leaf_hashes, piece_layer
+from eagle_node.swarm.merkle import BLOCK, leaf_hashes
 from eagle_node.swarm.torrents import make_torrent
 from tests.unit.blobs.builders import content
 
@@ -40,7 +40,6 @@ def test_a_torrent_is_the_one_that_libtorrent_makes(length: int, tmp_path: Path)
     directory.segment(0).write_bytes(data)
     torrent = make_torrent(directory, segment)
     assert torrent.metainfo == lt.bencode(by_libtorrent(directory.path, torrent.name, segment))
-    assert torrent.layer == piece_layer(leaf_hashes(memoryview(data)), segment.piece_length)
 
 
 def test_leaves_of_runs_are_those_of_the_whole() -> None:

@@ -12,6 +12,7 @@ from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Unavailable, WrongContent
 from eagle_node.blobs.files import BlobDirectory, blob_directory
 from eagle_node.blobs.segments import layout_of
+from eagle_node.swarm.merkle import leaf_hashes
 from eagle_node.swarm.torrents import (
     SegmentTorrent,
     assemble_torrent,
@@ -19,7 +20,9 @@ from eagle_node.swarm.torrents import (
     make_whole_torrent,
     pack_torrents,
     parse_torrent,
+    rooted_torrent,
     unpack_torrents,
+    with_layer,
 )
 from tests.unit.blobs.builders import MIB, content
 
@@ -80,8 +83,8 @@ def test_made_metainfo_is_accepted(directory: BlobDirectory) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 16 << 10, (16 << 10) + 1, 300_000, SIZE, 40 * MIB + 5])
-def test_the_hashes_of_its_pieces_make_a_torrent(tmp_path: Path, size: int) -> None:
-    """They are all that travels; whatever the sizes, the rest is the same as where it was made."""
+def test_its_root_makes_a_torrent_and_its_blocks_complete_it(tmp_path: Path, size: int) -> None:
+    """The root is all that seeders tell; what was fetched is then offered as where it was made."""
     data = content(size)
     directory = blob_directory(tmp_path, digest_of(data))
     directory.path.mkdir(parents=True)
@@ -89,11 +92,36 @@ def test_the_hashes_of_its_pieces_make_a_torrent(tmp_path: Path, size: int) -> N
         directory.segment(segment.index).write_bytes(data[segment.start : segment.stop])
         for root in (b"", b"PEM"):
             made = make_torrent(directory, segment, root_certificate=root)
-            assert len(made.layer) % 32 == 0
-            assembled = assemble_torrent(
-                made.layer, directory.digest, segment, root_certificate=root
-            )
-            assert assembled == made
+            fetched = rooted_torrent(made.root, directory.digest, segment, root_certificate=root)
+            assert fetched.info_hash == made.info_hash
+            assert fetched.has_layer == (segment.length <= segment.piece_length)
+            leaves = leaf_hashes(memoryview(data)[segment.start : segment.stop])
+            assert with_layer(fetched, leaves) == made
+
+
+def test_hashes_of_other_bytes_do_not_complete_a_torrent(directory: BlobDirectory) -> None:
+    """A node never offers what nobody could verify."""
+    segment = LAYOUT.segments[0]
+    fetched = rooted_torrent(make_torrent(directory, segment).root, DIGEST, segment)
+    leaves = leaf_hashes(memoryview(DATA)[segment.start : segment.stop])
+    for wrong in ([], leaves[:-1], [*leaves[:-1], bytes(32)]):
+        with pytest.raises(WrongContent, match="are not those of"):
+            with_layer(fetched, wrong)
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_a_root_that_is_no_hash_is_refused(length: int) -> None:
+    """A stranger's word is checked before anything is made of it."""
+    with pytest.raises(WrongContent, match="not the root"):
+        rooted_torrent(bytes(length), DIGEST, LAYOUT.segments[0])
+
+
+def test_metainfo_without_the_hashes_of_pieces_is_not_kept(directory: BlobDirectory) -> None:
+    """A node that has started again could not serve by it."""
+    segment = LAYOUT.segments[0]
+    fetched = rooted_torrent(make_torrent(directory, segment).root, DIGEST, segment)
+    with pytest.raises(WrongContent):
+        parse_torrent(fetched.metainfo, DIGEST, segment)
 
 
 @pytest.mark.parametrize("length", [0, 31, 33, 32 * 17])
