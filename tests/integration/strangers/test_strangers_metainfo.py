@@ -143,7 +143,8 @@ async def test_qbittorrent_downloads_a_layer(stubs: Stubs, tmp_path: Path) -> No
             return await asyncio.to_thread(_joined, down) == origin.content(digest)
 
         async with running(argv, log=tmp_path / "client.log", env={"HOME": str(tmp_path)}):
-            await until(is_there, what="qbittorrent-nox to have the layer", timeout=40)
+            # A client that announces before the node has waits for half a minute to do it again.
+            await until(is_there, what="qbittorrent-nox to have the layer", timeout=90)
         assert (await traffic(node))["peer_upload_bytes"] >= SIZE
 
 
