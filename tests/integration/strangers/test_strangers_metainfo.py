@@ -23,6 +23,7 @@ from tests.support.node import Node, eagle_node
 from tests.support.origin import Origin, scripted_origin
 from tests.support.process import running
 from tests.support.pulls import REPOSITORY, pull_blob, traffic
+from tests.support.qbittorrent import only_instance
 from tests.support.waiting import until
 
 MIB = 1 << 20
@@ -142,9 +143,10 @@ async def test_qbittorrent_downloads_a_layer(stubs: Stubs, tmp_path: Path) -> No
         async def is_there() -> bool:
             return await asyncio.to_thread(_joined, down) == origin.content(digest)
 
-        async with running(argv, log=tmp_path / "client.log", env={"HOME": str(tmp_path)}):
-            # A client that announces before the node has waits for half a minute to do it again.
-            await until(is_there, what="qbittorrent-nox to have the layer", timeout=90)
+        with only_instance():
+            log, home = tmp_path / "client.log", {"HOME": str(tmp_path)}
+            async with running(argv, log=log, env=home):
+                await until(is_there, what="qbittorrent-nox to have the layer", timeout=40)
         assert (await traffic(node))["peer_upload_bytes"] >= SIZE
 
 

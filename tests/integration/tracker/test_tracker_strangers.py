@@ -22,6 +22,7 @@ from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.schema import Advert, Holding, NodeInfo
 from tests.integration.tracker.support import tracker
 from tests.support.process import running
+from tests.support.qbittorrent import only_instance
 from tests.support.waiting import until
 from tests.unit.tracker.builders import node_id
 
@@ -119,8 +120,9 @@ async def test_a_stranger_downloads(
                 return await asyncio.to_thread(_is, got, content)
 
             log, home = tmp_path / "client.log", {"HOME": str(tmp_path)}
-            async with running(command(client, tmp_path), log=log, env=home):
-                await until(downloaded, what=f"{client} to have the segment", timeout=40)
+            with only_instance():
+                async with running(command(client, tmp_path), log=log, env=home):
+                    await until(downloaded, what=f"{client} to have the segment", timeout=40)
         assert total(server.metrics.tracker_announces) >= 1
 
 
