@@ -105,8 +105,8 @@ class DownloadRun:
                     return None
                 await self._transfer.segment_written(index, self._job.torrents[index])
                 return m.SegmentArrived(index)
-            case TorrentProgressed(info_hash, received=received):
-                index = self._segments.progressed(info_hash, received)
+            case TorrentProgressed(info_hash, done=done):
+                index = self._segments.progressed(info_hash, done)
                 return None if index is None else m.BytesArrived(index)
             case TorrentFailed():
                 if event.disk_full:

@@ -29,7 +29,7 @@ class SegmentFetches:
         self._report = report
         self._prepared: set[int] = set()
         self._active: dict[int, int] = {}
-        """Started, with the payload bytes received so far."""
+        """Started, with the most bytes that each has had so far."""
 
     def prepare(self, index: int) -> None:
         """Let children connect for a segment; `NoSpace` when there is none for its bytes."""
@@ -68,12 +68,15 @@ class SegmentFetches:
             self._means.announces.withdraw(info_hash)
         return index
 
-    def progressed(self, info_hash: InfoHash, received: int) -> int | None:
-        """The segment that has ``received`` more bytes than before, if it is one of these."""
+    def progressed(self, info_hash: InfoHash, done: int) -> int | None:
+        """The segment that has more bytes, ``done``, than ever before, if it is one of these.
+
+        One that is sent wrong bytes again and again has not: it makes no progress.
+        """
         index = self._index_of(info_hash)
-        if index is None or received <= self._active.get(index, 0):
+        if index is None or done <= self._active.get(index, 0):
             return None
-        self._active[index] = received
+        self._active[index] = done
         return index
 
     def parent_state(self, stripe: int) -> m.Parent:

@@ -20,9 +20,7 @@ class TorrentProgressed:
 
     info_hash: InfoHash
     done: int
-    """Verified bytes."""
-    received: int
-    """Payload bytes received in this session, verified or not."""
+    """Bytes that are here; fewer again when a piece turns out wrong."""
     peers: int
     """Connections."""
 

@@ -75,11 +75,7 @@ class Progress:
         if status.is_seeding:
             self.complete(info_hash)
             return
-        self._tell(
-            TorrentProgressed(
-                info_hash, status.total_done, status.total_payload_download, status.num_peers
-            )
-        )
+        self._tell(TorrentProgressed(info_hash, status.total_done, status.num_peers))
 
     def lost(self, info_hash: InfoHash, host: str, port: int) -> None:
         """A connection has ended."""

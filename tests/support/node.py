@@ -64,6 +64,11 @@ class Node:
         return f"http://{self.host}:{self._ports['tracker']}"
 
     @property
+    def swarm_port(self) -> int:
+        """Where other nodes get blobs."""
+        return self._ports["swarm"]
+
+    @property
     def pins(self) -> tuple[str, ...]:
         """Flags of a node that is proxy and peer only and uses this seeder and tracker."""
         roles = ("--role", "proxy,peer")
