@@ -21,7 +21,7 @@ class Fingerprint:
 
     digest: Digest
     layers: bytes
-    """The piece hashes of all segments, in order (`SegmentTorrent.layer`)."""
+    """The piece hashes of all segments, in order (`assemble_torrent`)."""
 
 
 def pieces_of(segment: Segment) -> int:

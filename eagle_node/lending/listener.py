@@ -14,7 +14,6 @@ from typing import BinaryIO, Self
 
 from eagle_node.base.digest import Digest
 from eagle_node.blobs.lent import Changed, LentFile
-from eagle_node.blobs.segments import Segment
 from eagle_node.lending import obfuscation, wire
 from eagle_node.lending.offers import Offers
 from eagle_node.metrics.instruments import Metrics
@@ -33,6 +32,7 @@ from eagle_node.swarm.peer_wire import (
     parse_handshake,
     piece_header,
 )
+from eagle_node.swarm.torrents import SegmentTorrent
 
 log = logging.getLogger(__name__)
 
@@ -140,13 +140,13 @@ class Listener:
         found = self._offers.find(info_hash)
         if found is None:
             raise BadPeer("it wants what is not offered")
-        lent, segment = found
+        lent, torrent = found
         self._connections[writer] = lent.digest
         with await finish_in_thread(lent.open) as file:
             writer.transport.set_write_buffer_limits(high=_BUFFER)
             writer.write(handshake(info_hash, self._peer_id, fast=True))
-            writer.write(wire.have_all(segment, fast=fast))
-            await _Upload(self, reader, writer, lent, segment, file).run()
+            writer.write(wire.have_all(torrent.segment, fast=fast))
+            await _Upload(self, reader, writer, lent, torrent, file).run()
 
     async def _hello(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """A peer's handshake, in plain text or behind an obfuscated opening."""
@@ -176,14 +176,15 @@ class _Upload:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         lent: LentFile,
-        segment: Segment,
+        torrent: SegmentTorrent,
         file: BinaryIO,
     ) -> None:
         self._seed = seed
         self._reader = reader
         self._writer = writer
         self._lent = lent
-        self._segment = segment
+        self._torrent = torrent
+        self._segment = torrent.segment
         self._file = file
         self._wanted: dict[Block, None] = {}
         self._interested = asyncio.Event()
@@ -230,7 +231,7 @@ class _Upload:
             case wire.Cancelled(block=block):
                 self._wanted.pop(block, None)
             case wire.HashesRequested(question=question):
-                self._writer.write(message(Kind.HASH_REJECT, question))
+                self._writer.write(wire.hashes(question, self._torrent))
 
     async def _send(self) -> None:
         while True:

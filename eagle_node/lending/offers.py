@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from eagle_node.base.digest import Digest
 from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.lent import LentFile
-from eagle_node.blobs.segments import Segment, layout_of
+from eagle_node.blobs.segments import layout_of
 from eagle_node.lending.obfuscation import disguised
 from eagle_node.swarm.torrents import SegmentTorrent
 
@@ -19,7 +19,7 @@ class Offers:
         self._most = most_torrents
         self._blobs: dict[Digest, tuple[LentFile, Sequence[SegmentTorrent]]] = {}
         """Those that were used last come last."""
-        self._segments: dict[InfoHash, tuple[LentFile, Segment]] = {}
+        self._segments: dict[InfoHash, tuple[LentFile, SegmentTorrent]] = {}
         self._disguised: dict[bytes, InfoHash] = {}
         self.on_withdraw: list[Callable[[Digest], None]] = []
         """Called when a blob is not offered any more."""
@@ -40,8 +40,8 @@ class Offers:
         self._blobs[digest] = self._blobs.pop(digest)
         return self._blobs[digest][1]
 
-    def find(self, info_hash: InfoHash) -> tuple[LentFile, Segment] | None:
-        """The file and the segment that an info-hash stands for."""
+    def find(self, info_hash: InfoHash) -> tuple[LentFile, SegmentTorrent] | None:
+        """The file, and the torrent of a segment in it, that an info-hash stands for."""
         return self._segments.get(info_hash)
 
     def undisguised(self, disguise: bytes) -> InfoHash | None:
@@ -55,7 +55,7 @@ class Offers:
             self.withdraw(next(iter(self._blobs)))
         self._blobs[lent.digest] = (lent, torrents)
         for torrent in torrents:
-            self._segments[torrent.info_hash] = (lent, torrent.segment)
+            self._segments[torrent.info_hash] = (lent, torrent)
             self._disguised[disguised(torrent.info_hash)] = torrent.info_hash
 
     def withdraw(self, digest: Digest) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eagle_node.blobs.segments import Segment
+from eagle_node.swarm.merkle import BLOCK, padded_layer
 from eagle_node.swarm.peer_wire import LONGEST, BadPeer, Block, Kind, message, parse_block
+from eagle_node.swarm.torrents import SegmentTorrent
 
+_QUESTION = struct.Struct(">32sIIII")
+"""Of the tree with this root: hashes of a level, from one on, so many, with proofs of levels above.
+"""
 MOST_LENGTH = 128 << 10
 """Bytes that one request may ask for (what BEP 3 says others drop connections above)."""
 
@@ -35,7 +41,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class HashesRequested:
-    """The peer wants hashes of the tree (BEP 52); ``question`` is repeated in a refusal."""
+    """The peer wants hashes of the tree (BEP 52); ``question`` is repeated in the answer."""
 
     question: bytes
 
@@ -72,6 +78,23 @@ def have_all(segment: Segment, *, fast: bool) -> bytes:
     pieces = -(-segment.length // segment.piece_length)
     bits = ((1 << pieces) - 1) << (-pieces % 8)
     return message(Kind.BITFIELD, bits.to_bytes((pieces + 7) // 8, "big"))
+
+
+def hashes(question: bytes, torrent: SegmentTorrent) -> bytes:
+    """The hashes of all pieces, which is what libtorrent asks for; else a refusal.
+
+    They prove themselves: the root above all of them is what the torrent is named by.
+    """
+    if len(question) == _QUESTION.size:
+        root, base, first, count, proofs = _QUESTION.unpack(question)
+        piece_length = torrent.segment.piece_length
+        layer = padded_layer(torrent.layer, piece_length) if torrent.layer else []
+        level = (piece_length // BLOCK).bit_length() - 1
+        if (root, base, first, count) == (torrent.root, level, 0, len(layer)) and (
+            proofs < count.bit_length() - 1
+        ):
+            return message(Kind.HASHES, question + b"".join(layer))
+    return message(Kind.HASH_REJECT, question)
 
 
 def check_block(block: Block, segment: Segment) -> None:

@@ -1,7 +1,8 @@
 """Tells the trackers what this node offers: changes in batches, everything now and then.
 
 The first advert and one every few intervals (at a random offset, so that nodes that start together
-do not report together) carry everything; in between go changes, and empty ones as signs of life.
+do not report together) carry everything; in between go changes, how far a blob is every
+`_PROGRESS_S`, and empty ones as signs of life.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ log = logging.getLogger(__name__)
 
 _BATCH_S = 1.0
 _PROGRESS_S = 4.0
-"""Between adverts that tell of nothing but more segments: no plan depends on them, and in a wave
-they all meet on one tracker's link, with what it downloads itself."""
+"""Between adverts that tell of nothing but more segments: who needs to know of them can wait, and
+in a wave they all meet on one tracker's link, with what it downloads itself."""
 _SOON_S = 0.3
 """How long somebody may wait for a report."""
 _SPREAD_S = 2.0

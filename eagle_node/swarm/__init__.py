@@ -6,6 +6,7 @@
 ``events``    what happens in the swarm, as facts
 ``session``   torrents in, events out; woken by the alert file descriptor, never polling
 ``progress``  what downloading torrents come to, ``connections`` who is connected for which
+``trees``     the hashes that came with a torrent's pieces
 ``transfer``  one blob on its way, shared by all who want it
 ``transfers`` all of them, from their start to the cache
 ``seeding``   what is offered to peers

@@ -35,6 +35,7 @@ class Kind(enum.IntEnum):
     CANCEL = 8
     HAVE_ALL = 14
     HASH_REQUEST = 21
+    HASHES = 22
     HASH_REJECT = 23
 
 

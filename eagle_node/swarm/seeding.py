@@ -107,7 +107,8 @@ class Seeding:
         if torrent.has_layer:
             return torrent
         try:
-            return with_layer(torrent, await self._swarm.leaves(torrent.info_hash))
+            leaves = await self._swarm.leaves(torrent.info_hash)
+            return await asyncio.to_thread(with_layer, torrent, leaves)
         except WrongContent as error:
             log.info("%s is hashed again: %s", torrent.name, error)
         root = self._swarm.root_certificate

@@ -20,8 +20,8 @@ _ALWAYS: dict[str, int | bool | str] = {
     "enable_outgoing_utp": False,
     "enable_incoming_utp": False,
     "mixed_mode_algorithm": 0,
-    # Containers wait for it: libtorrent's own mark is "lower effort" (RFC 8622), which networks that
-    # heed it serve last.
+    # Containers wait for it: libtorrent's own mark is "lower effort" (RFC 8622), which networks
+    # that heed it serve last.
     "peer_dscp": 0,
     # Several nodes may share an address (tests, NAT); a plan names peers, so dial them at once.
     "allow_multiple_connections_per_ip": True,

@@ -5,7 +5,6 @@ The same bytes give the same metainfo on every node, so any holder can make it a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +16,7 @@ from eagle_node.base.errors import Unavailable, WrongContent
 from eagle_node.base.ids import InfoHash
 from eagle_node.blobs.files import BlobDirectory, segment_name
 from eagle_node.blobs.segments import Layout, Segment
-from eagle_node.swarm.merkle import BLOCK, leaf_hashes, piece_layer
+from eagle_node.swarm.merkle import layer_root, leaf_hashes, piece_layer
 
 _CHUNK = 256 << 10
 """Bytes that are read and hashed at a time: they stay in a core's second-level cache."""
@@ -49,6 +48,12 @@ class SegmentTorrent:
         """Whether the metainfo has the hashes of the pieces; of a single one the root is it."""
         content: Any = lt.bdecode(self.metainfo)
         return b"piece layers" in content
+
+    @property
+    def layer(self) -> bytes:
+        """The hashes of its pieces, 32 bytes each; empty if the metainfo has none."""
+        content: Any = lt.bdecode(self.metainfo)
+        return b"".join(content.get(b"piece layers", {}).values())
 
     @property
     def name(self) -> str:
@@ -104,7 +109,7 @@ def make_whole_torrent(
     layers: dict[bytes, bytes] = {}
     for segment in layout.segments:
         layer = piece_layer(_leaves(directory, segment), piece_length)
-        root = _root(layer, piece_length)
+        root = layer_root(layer, piece_length)
         tree[segment_name(directory.digest, segment.index).encode()] = _file(segment, root)
         if root != layer:
             layers[root] = layer
@@ -145,7 +150,7 @@ def with_layer(torrent: SegmentTorrent, leaves: list[bytes]) -> SegmentTorrent:
     """
     segment = torrent.segment
     layer = piece_layer(leaves, segment.piece_length) if leaves else b""
-    if not layer or _root(layer, segment.piece_length) != torrent.root:
+    if not layer or layer_root(layer, segment.piece_length) != torrent.root:
         raise WrongContent(
             f"{len(leaves)} hashes are not those of {torrent.digest} segment {segment.index}"
         )
@@ -166,7 +171,7 @@ def assemble_torrent(
         raise WrongContent(
             f"{len(layer)} bytes are not the piece hashes of {digest} segment {segment.index}"
         )
-    root = _root(layer, segment.piece_length)
+    root = layer_root(layer, segment.piece_length)
     info = _segment_info(digest, segment, root_certificate, root)
     content: Any = {b"info": info, b"piece layers": {root: layer} if pieces > 1 else {}}
     return _torrent(digest, segment, lt.bencode(content))
@@ -219,23 +224,6 @@ def _torrent(digest: Digest, segment: Segment, metainfo: bytes) -> SegmentTorren
     return SegmentTorrent(
         digest=digest, segment=segment, metainfo=metainfo, info_hash=InfoHash(best[:20])
     )
-
-
-def _root(layer: bytes, piece_length: int) -> bytes:
-    """Of the tree above a piece layer, padded with the hashes of pieces of zero hashes (BEP 52)."""
-    nodes = [layer[at : at + 32] for at in range(0, len(layer), 32)]
-    if len(nodes) == 1:
-        return layer
-    pad = bytes(32)
-    for _ in range((piece_length // BLOCK).bit_length() - 1):
-        pad = hashlib.sha256(pad + pad).digest()
-    while len(nodes) > 1:
-        if len(nodes) % 2:
-            nodes.append(pad)
-        pairs = zip(nodes[::2], nodes[1::2], strict=True)
-        nodes = [hashlib.sha256(left + right).digest() for left, right in pairs]
-        pad = hashlib.sha256(pad + pad).digest()
-    return nodes[0]
 
 
 def _file(segment: Segment, root: bytes | int) -> dict[bytes, Any]:

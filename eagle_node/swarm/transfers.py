@@ -167,7 +167,7 @@ class Transfers:
     async def _commit(self, transfer: Transfer) -> None:
         made = [transfer.torrents[index] for index in sorted(transfer.torrents)]
         directory = transfer.arrival.directory
-        torrents = await asyncio.gather(*(self.seeding.complete(each, directory) for each in made))
+        torrents = [await self.seeding.complete(each, directory) for each in made]
         await self._cache.commit(transfer.arrival, pack_torrents(torrents))
         if transfer.digest in self._cache:
             self.seeding.keep(transfer.digest, torrents)

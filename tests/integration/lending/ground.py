@@ -19,7 +19,7 @@ from eagle_node.peer.announce import AnnounceEndpoint
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.sockets import Address, listen_tcp
 from eagle_node.swarm.session import Swarm, TorrentIdentity
-from eagle_node.swarm.torrents import SegmentTorrent, assemble_torrent
+from eagle_node.swarm.torrents import SegmentTorrent, assemble_torrent, rooted_torrent
 from eagle_node.trust.certificates import NodeIdentity
 from tests.integration.swarm.rig import Events, introduce
 
@@ -97,6 +97,12 @@ async def download(
     async with AnnounceEndpoint() as endpoint:
         for torrent in torrents:
             introduce(endpoint, torrent, port)
-            swarm.download(torrent, directory, trackers=[endpoint.url], observer=events)
+            told = rooted_torrent(
+                torrent.root,
+                torrent.digest,
+                torrent.segment,
+                root_certificate=swarm.root_certificate,
+            )
+            swarm.download(told, directory, trackers=[endpoint.url], observer=events)
         await events.finished([torrent.info_hash for torrent in torrents])
     return b"".join([(directory / torrent.name).read_bytes() for torrent in torrents])

@@ -6,9 +6,12 @@ import struct
 
 import pytest
 
+from eagle_node.base.digest import digest_of
 from eagle_node.blobs.segments import Segment
 from eagle_node.lending import wire
+from eagle_node.swarm.merkle import layer_root
 from eagle_node.swarm.peer_wire import BadPeer, Block, Kind, message
+from eagle_node.swarm.torrents import SegmentTorrent, assemble_torrent
 
 SEGMENT = Segment(0, 0, 100_000)
 PIECE = SEGMENT.piece_length
@@ -63,6 +66,48 @@ def test_only_blocks_of_the_segment_are_given(block: Block) -> None:
     """The bytes beside a segment in its file are another segment's, or nobody's."""
     with pytest.raises(BadPeer, match="a request for"):
         wire.check_block(block, SEGMENT)
+
+
+def _torrent(length: int) -> SegmentTorrent:
+    segment = Segment(0, 0, length)
+    layer = b"".join(bytes([number]) * 32 for number in range(-(-length // segment.piece_length)))
+    return assemble_torrent(layer, digest_of(b"blob"), segment)
+
+
+@pytest.mark.parametrize("length", [100_000, 256 << 10, (1 << 20) + 1, 9 << 20])
+def test_peers_are_told_the_hashes_of_all_pieces(length: int) -> None:
+    """As libtorrent asks for them; up to a power of two, and the root proves them."""
+    torrent = _torrent(length)
+    piece_length = torrent.segment.piece_length
+    count = 1 << (len(torrent.layer) // 32 - 1).bit_length()
+    level = (piece_length >> 14).bit_length() - 1
+    question = torrent.root + struct.pack(">IIII", level, 0, count, count.bit_length() - 2)
+    answer = wire.hashes(question, torrent)
+    assert answer[4:5] == bytes([Kind.HASHES])
+    assert answer[5:53] == question
+    told = answer[53:]
+    assert len(told) == 32 * count
+    assert told.startswith(torrent.layer)
+    assert layer_root(told, piece_length) == torrent.root
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        b"",
+        bytes(47),
+        bytes(48),
+        bytes(49),
+        _torrent(1 << 20).root + struct.pack(">IIII", 2, 1, 16, 3),
+        _torrent(1 << 20).root + struct.pack(">IIII", 2, 0, 8, 3),
+        _torrent(1 << 20).root + struct.pack(">IIII", 0, 0, 16, 3),
+        _torrent(1 << 20).root + struct.pack(">IIII", 2, 0, 16, 4),
+        _torrent(1 << 20).root + struct.pack(">IIII", 2, 0, 0xFFFFFFFF, 0xFFFFFFFF),
+    ],
+)
+def test_any_other_question_for_hashes_is_refused(question: bytes) -> None:
+    """It is repeated, as peers expect."""
+    assert wire.hashes(question, _torrent(1 << 20)) == message(Kind.HASH_REJECT, question)
 
 
 def test_the_last_block_may_be_short() -> None:
