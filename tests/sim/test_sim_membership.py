@@ -13,7 +13,7 @@ from eagle_node.membership.timings import Timings
 from tests.sim.membership_net import Host, Net
 from tests.sim.membership_sim import play
 
-_STORIES = 1500
+_STORIES = 500
 _CHUNK = 100
 
 

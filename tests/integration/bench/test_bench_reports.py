@@ -20,7 +20,10 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "lazy" else ()) for name in SMALL],
+)
 async def test_bench_prints_its_report_last(name: str) -> None:
     """A benchmark prints a table, then one JSON object with limit, baseline, result and ratio."""
     output = (await run([sys.executable, "-m", f"tests.bench.{name}", *SMALL[name]])).stdout

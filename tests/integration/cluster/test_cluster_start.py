@@ -30,7 +30,13 @@ def by_name(_: Host, net: Network) -> Sequence[str]:
     return ("--join", "dns:nodes.test", "--resolver", net["origin"].address)
 
 
-@pytest.mark.parametrize("flags", [by_multicast, by_one_address], ids=["mdns", "address"])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(by_multicast, id="mdns"),
+        pytest.param(by_one_address, id="address", marks=pytest.mark.slow),
+    ],
+)
 async def test_five_nodes_make_a_cluster(flags: Flags, tmp_path: Path) -> None:
     """They agree on a leader, three trackers and two seeders; the registry sends a blob once."""
     async with fleet(tmp_path, 5, own_flags=flags, blobs=2) as nodes:

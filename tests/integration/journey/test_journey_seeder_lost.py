@@ -88,7 +88,13 @@ async def test_the_next_seeder_takes_over(tmp_path: Path, frozen: bool) -> None:
         scene.owner.process.signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        pytest.param(False, id="killed"),
+        pytest.param(True, id="frozen", marks=pytest.mark.slow),
+    ],
+)
 async def test_without_seeders_the_origin_takes_over(tmp_path: Path, frozen: bool) -> None:
     """With every seeder gone the child fetches what is missing itself, and only that."""
     async with mid_pull(tmp_path) as scene, asyncio.timeout(60):

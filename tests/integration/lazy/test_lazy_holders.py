@@ -76,7 +76,13 @@ def _key(directory: Path) -> Sequence[str]:
     return "--cluster-key-file", str(directory / "key")
 
 
-@pytest.mark.parametrize("sealed", [False, True], ids=["clear text", "cluster key"])
+@pytest.mark.parametrize(
+    "sealed",
+    [
+        pytest.param(False, id="clear text", marks=pytest.mark.slow),
+        pytest.param(True, id="cluster key"),
+    ],
+)
 async def test_ranges_come_from_a_node_that_has_them(tmp_path: Path, sealed: bool) -> None:
     """The seeder sends their hashes, a five-hundredth of the bytes; the registry nothing."""
     flags = _key(tmp_path) if sealed else ()
