@@ -83,8 +83,8 @@ CASES: Mapping[str, Case] = {
         bars={Figure.LAST: 1.4},
     ),
     "unequal": Case(
-        what="a quarter of the nodes at a quarter of the rate",
-        scenario=Scenario(slow=0.25, sizes=(32 * MIB,)),
+        what="a quarter of 20 nodes at a quarter of the rate, 10 Mbit/s",
+        scenario=Scenario(rate=10, slow=0.25, sizes=(32 * MIB,)),
         bars={Figure.FAST: 1.15, Figure.SLOW: 1.15},
     ),
     "zones": Case(
