@@ -90,6 +90,9 @@ class Metrics:
     wrong_content: Counter = _counter(
         "eagle_wrong_content", "Blobs discarded for a wrong digest", "source"
     )
+    wrong_pieces: Counter = _counter(
+        "eagle_wrong_pieces", "Pieces of blobs from other nodes, discarded for a wrong hash"
+    )
     prefetches: Counter = _counter(
         "eagle_seeder_prefetches",
         "Blobs that a manifest named and that were not here: fetched ahead or left",

@@ -45,6 +45,7 @@ class DownloadRun:
         self._guide = Guide(job, transfer, self._segments, report)
         self._metainfo = MetainfoStream(job, transfer, report, on_seeder=self._guide.fall_back_to)
         self._reading: asyncio.Task[None] | None = None
+        self._wrong_pieces = 0
         self._machine = Download(
             seeders=len(job.line.seeders),
             next_in_line=job.line.own_turn,
@@ -117,11 +118,17 @@ class DownloadRun:
                     self._events.put_nowait(m.ParentLost(stripe))
                 return None
             case PieceRejected():
-                digest = self._job.blob.digest
-                log.warning("%s: a peer sent a wrong piece %d", digest, event.piece)
+                self._reject(event.piece)
                 return None
             case _:
                 return event
+
+    def _reject(self, piece: int) -> None:
+        """Say so once for a blob: a peer that insists is seen in the metrics, and at the end."""
+        self._means.metrics.wrong_pieces.inc()
+        self._wrong_pieces += 1
+        if self._wrong_pieces == 1:
+            log.warning("%s: a peer sent a wrong piece %d", self._job.blob.digest, piece)
 
     async def _bring_parts(self) -> None:
         """Beside what the swarm brings."""
@@ -160,6 +167,8 @@ class DownloadRun:
         return self._machine.quiet_s(self._means.clock())
 
     def _release(self) -> None:
+        if self._wrong_pieces > 1:
+            log.warning("%s: peers sent %d wrong pieces", self._job.blob.digest, self._wrong_pieces)
         self._guide.release()
         self._segments.release()
         if self._transfer.begun:
