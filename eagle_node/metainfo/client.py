@@ -60,6 +60,9 @@ AVOID_S = 5.0
 """Seconds for which a seeder that did not accept a connection comes last."""
 _TELL_S = 5.0
 """Seconds in which a seeder has to take note of what may be wanted soon."""
+SILENT_S = 4.0
+"""Seconds without a word from one that tells of a blob, and beats once a second: its process stands
+still behind a connection that looks well, or its host is cut off."""
 _CUT_OFF = ("UNAVAILABLE", "CANCELLED")
 """What gRPC itself calls the end of a connection; seeders' own errors come with a trailer."""
 TAKEN_S = 5.0
@@ -72,7 +75,8 @@ class MetaInfoClient:
     """Calls to the seeders that ``seeders()`` names at the time; an async context manager.
 
     ``server_name`` is the name that seeders' certificates are issued to. Calls raise the error
-    that the seeder raised, or `Unavailable`: `Unreachable` where no seeder is (any more).
+    that the seeder raised, or `Unavailable`: `Unreachable` where no seeder is (any more), or
+    one that tells of a blob has said nothing for ``silent_s``.
     """
 
     def __init__(
@@ -82,9 +86,11 @@ class MetaInfoClient:
         credentials: grpc.ChannelCredentials | None = None,
         server_name: str | None = None,
         connect_timeout_s: float = 2.0,
+        silent_s: float = SILENT_S,
         clock: Clock = monotonic,
     ) -> None:
         self._seeders = seeders
+        self._silent_s = silent_s
         self._clock = clock
         self._channels = Channels(
             credentials=credentials, server_name=server_name, connect_timeout_s=connect_timeout_s
@@ -126,13 +132,21 @@ class MetaInfoClient:
     async def fetch_from(
         self, address: Address, request: FetchRequest
     ) -> AsyncGenerator[FetchReply, None]:
-        """What the seeder tells, until it has told everything; closing this cancels the call."""
+        """What the seeder tells, until it has told everything; closing this cancels the call.
+
+        `Unreachable` also when it falls silent after its first word, for which it may have to
+        ask a registry, or hash what it holds: that patience is the caller's.
+        """
         channel = await self._connected(address)
         call = channel.unary_stream(FETCH)(encode_fetch_request(request), metadata=_metadata())
         try:
-            with _translated(address):
-                async for raw in call:
-                    if (reply := decode_fetch_reply(raw)) is not None:
+            async with aclosing(
+                _replies(call, address, self._silent_s, from_first=True)
+            ) as replies:
+                async for raw in replies:
+                    with _translated(address):
+                        reply = decode_fetch_reply(raw)
+                    if reply is not None:
                         yield reply
         finally:
             call.cancel()
@@ -186,7 +200,7 @@ class MetaInfoClient:
     async def read_from(
         self, address: Address, request: ReadRequest, *, silence_s: float
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes in order; `Unavailable` also after ``silence_s`` without any.
+        """The bytes in order; `Unreachable` also after ``silence_s`` without any.
 
         They may be fewer than were asked for: the caller counts. Closing this cancels the call.
         """
@@ -204,7 +218,7 @@ class MetaInfoClient:
     async def look_from(
         self, address: Address, request: LookRequest, *, silence_s: float
     ) -> AsyncGenerator[LookReply, None]:
-        """What one seeder tells of a file; `Unavailable` also after ``silence_s`` without a sign.
+        """What one seeder tells of a file; `Unreachable` also after ``silence_s`` without a sign.
 
         Closing this cancels the call.
         """
@@ -253,19 +267,26 @@ class MetaInfoClient:
         return sorted(addresses, key=lambda each: each in self._failed_at)
 
 
-async def _replies(call: Any, address: Address, silence_s: float) -> AsyncGenerator[bytes, None]:
-    """The messages of a stream; `Unavailable` also after ``silence_s`` without any."""
+async def _replies(
+    call: Any, address: Address, silence_s: float, *, from_first: bool = False
+) -> AsyncGenerator[bytes, None]:
+    """The messages of a stream; `Unreachable` also after ``silence_s`` without any.
+
+    ``from_first``: the first one may take its time.
+    """
     replies = aiter(call)
+    patience_s = None if from_first else silence_s
     while True:
         with _translated(address):
             try:
-                async with asyncio.timeout(silence_s):
+                async with asyncio.timeout(patience_s):
                     raw = await anext(replies)
             except TimeoutError as error:
-                raise Unavailable(f"seeder {address} is silent") from error
+                raise Unreachable(f"seeder {address} is silent") from error
             except StopAsyncIteration:
                 return
         yield raw
+        patience_s = silence_s
 
 
 def _load() -> None:

@@ -66,6 +66,30 @@ async def test_the_first_reply_does_not_wait_for_the_second() -> None:
         await replies.aclose()
 
 
+async def test_a_seeder_that_falls_silent_is_gone() -> None:
+    """Its connection looks well; the call on it ends, so that the next seeder can be asked."""
+    handler = Handler(REPLIES[0], hang=True)
+    async with (
+        serving(handler) as seeder,
+        MetaInfoClient(lambda: [seeder], silent_s=0.2) as client,
+    ):
+        replies = client.fetch_from(seeder, REQUEST)
+        assert await anext(replies) == REPLIES[0]
+        with pytest.raises(Unreachable, match=f"{seeder} is silent"):
+            await anext(replies)
+        await asyncio.wait_for(handler.cancelled.wait(), 60)
+
+
+async def test_a_seeder_may_take_its_time_to_the_first_word() -> None:
+    """It may be hashing what it holds."""
+    async with (
+        serving(Handler(hang=True)) as seeder,
+        MetaInfoClient(lambda: [seeder], silent_s=0.1) as client,
+    ):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(client.fetch_from(seeder, REQUEST)), 0.5)
+
+
 @pytest.mark.parametrize(
     "error",
     [
