@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 SUSPICIOUS_S = 0.75
 """Quiet after which it is worth asking libtorrent about the connections."""
-_REPLAN_S = 2.0
+_REPLAN_S = 0.5
 """Until the trackers are asked again when none answers."""
 _REPLAN_PAUSE_S = 0.1
 """Between two changes of a plan, at the least: a wave that forms changes it often."""

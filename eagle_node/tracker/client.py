@@ -50,6 +50,11 @@ log = logging.getLogger(__name__)
 _FAITHFUL_S = 60.0
 """How long the tracker that planned a blob last is asked for it first: two trackers that plan
 parts of one wave have its nodes wait for each other."""
+_SETTLED_S = 10.0
+"""How long a tracker must have been known before blobs are left with it. Several that are elected
+at once are heard of one by one, in any order: nodes that kept to their first would part a wave."""
+_LOOK_S = 0.5
+"""Until a question that is held back is put to a tracker that has come before the asked one."""
 _MOST_FAITHFUL = 1024
 """Blobs of which that is remembered."""
 _FIRST_BACKOFF_S = 1.0
@@ -60,6 +65,8 @@ _LAST_BACKOFF_S = 60.0
 class _Standing:
     """How a tracker has behaved towards us."""
 
+    known_since: float
+    """When this node first heard of it."""
     failures: int = 0
     """Calls in a row that failed."""
     rest_until: float = 0.0
@@ -122,14 +129,16 @@ class TrackerClient:
     async def plan(self, request: PlanRequest) -> Plan:
         """Peers for a blob, by the tracker that planned it last; `Unavailable` when none answers.
 
-        With ``after`` set it takes until the plan has changed, `HOLD_S` at the most.
+        With ``after`` set it takes until the plan has changed, `HOLD_S` at the most, or until
+        another tracker is to be asked.
         """
-        body = render_plan_request(request)
-        timeout_s = self._timeout_s + (HOLD_S if request.after else 0.0)
         errors = []
         for url in self._planners(request.digest):
             try:
-                plan = parse_plan(await self._call(url, "/v1/plan", body, timeout_s))
+                answer = await self._planned(url, request)
+                if answer is None:
+                    return await self.plan(request)
+                plan = parse_plan(answer)
                 self._keep_to(url, request.digest)
                 return plan
             except (Unavailable, Malformed) as error:
@@ -208,10 +217,31 @@ class TrackerClient:
         except Malformed as error:
             raise Unavailable(f"tracker {url}: {error}") from error
 
+    async def _planned(self, url: str, request: PlanRequest) -> bytes | None:
+        """What one tracker answers; None once another one comes before it."""
+        body = render_plan_request(request)
+        if not request.after:
+            return await self._call(url, "/v1/plan", body)
+        call = self._call(url, "/v1/plan", body, self._timeout_s + HOLD_S)
+        asked = asyncio.create_task(call, name="held plan")
+        try:
+            while not (await asyncio.wait([asked], timeout=_LOOK_S))[0]:
+                if self._planners(request.digest)[:1] != [url]:
+                    return None
+            return await asked
+        finally:
+            asked.cancel()
+
     def _planners(self, digest: Digest) -> list[str]:
+        """The trackers to ask for a plan, in their order: a settled one that planned it first."""
         now, order = self._clock(), self.order(digest)
         last, when = self._planned_by.get(digest, ("", 0.0))
-        if last in order and now - when < _FAITHFUL_S and self._awake(last, now):
+        if (
+            last in order
+            and now - when < _FAITHFUL_S
+            and now - self._standing(last).known_since >= _SETTLED_S
+            and self._awake(last, now)
+        ):
             order.remove(last)
             order.insert(0, last)
         return order
@@ -284,7 +314,7 @@ class TrackerClient:
         return {url.rstrip("/") for url in self._trackers()}
 
     def _standing(self, url: str) -> _Standing:
-        return self._standings.setdefault(url, _Standing())
+        return self._standings.setdefault(url, _Standing(self._clock()))
 
 
 def _open_session() -> ClientSession:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,11 +17,12 @@ import pytest
 
 from eagle_node.base.errors import Unavailable
 from eagle_node.base.ids import NodeId
+from eagle_node.base.rendezvous import ranked
 from eagle_node.metrics.instruments import total
 from eagle_node.runtime.sockets import parse_address
 from eagle_node.tracker.bitmap import pack
 from eagle_node.tracker.client import TrackerClient
-from eagle_node.tracker.schema import Advert, Plan, PlanRequest, parse_holders
+from eagle_node.tracker.schema import HOLD_S, Advert, Plan, PlanRequest, parse_holders
 from tests.integration.tracker.support import RunningTracker, tracker
 from tests.unit.tracker.builders import BLOB, SEGMENTS, SIZE, blob, holds, info_hash, node, node_id
 
@@ -207,11 +210,12 @@ async def test_a_plan_fails_over() -> None:
 async def test_a_blob_stays_with_the_tracker_that_plans_it() -> None:
     """One that is elected meanwhile does not know the wave; it is asked once the other is gone."""
     async with tracker() as server, tracker() as late:
-        urls = [server.url]
-        async with TrackerClient(lambda: urls, clock=lambda: 0.0) as client:
+        urls, now = [server.url], [0.0]
+        async with TrackerClient(lambda: urls, clock=lambda: now[0]) as client:
             blobs = [str(number) for number in range(20)]
             for each in blobs:
                 await client.plan(request(1, digest=each))
+            now[0] = 11.0
             urls.append(late.url)
             assert any(client.order(blob(each))[0] == late.url for each in blobs)
             for each in blobs:
@@ -220,6 +224,23 @@ async def test_a_blob_stays_with_the_tracker_that_plans_it() -> None:
             urls.remove(server.url)
             await client.plan(request(1, digest=blobs[0]))
             assert total(late.metrics.tracker_plans) == 1
+
+
+async def test_nodes_agree_on_one_of_trackers_that_come_together() -> None:
+    """While several are elected, who has heard of one alone leaves it for the one that is first."""
+    async with tracker() as first, tracker() as second:
+        urls = [first.url]
+        async with TrackerClient(lambda: urls, clock=lambda: 0.0) as client:
+            both = [first.url, second.url]
+            digest = next(d for d in map(str, range(99)) if ranked(blob(d), both)[0] == second.url)
+            await client.advertise(holds(node(2), blob(digest)))
+            plan = await client.plan(request(1, digest=digest))
+            held = replace(request(1, digest=digest), after=plan.revision)
+            async with asyncio.timeout(HOLD_S / 2), asyncio.TaskGroup() as group:
+                group.create_task(client.plan(held))
+                await asyncio.sleep(0)
+                urls.append(second.url)
+            assert total(second.metrics.tracker_plans) == 1
 
 
 async def test_no_tracker_at_all() -> None:
