@@ -105,6 +105,6 @@ CASES: Mapping[str, Case] = {
 }
 
 ELSEWHERE = (
-    "2 GiB through one node: tests.bench.memory. Two nodes, unshaped: tests.bench.pair. "
+    "2 GiB through one node: tests.bench.memory. Two nodes: tests.bench.pair. "
     "1,000 nodes: tests/sim."
 )
