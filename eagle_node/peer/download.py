@@ -156,7 +156,8 @@ class DownloadRun:
             await asyncio.sleep(_TICK_S)
             line = self._job.line
             if line.look():
-                self._events.put_nowait(m.SeedersChanged(len(line.seeders), line.own_turn))
+                known = len(line.seeders)
+                self._events.put_nowait(m.SeedersChanged(known, line.own_turn, line.standing))
             parents = tuple(
                 self._segments.parent_state(stripe) if quiet_s >= SUSPICIOUS_S else m.Parent.HOLDING
                 for stripe, quiet_s in enumerate(self._quiet_s())

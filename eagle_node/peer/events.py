@@ -104,11 +104,13 @@ class StreamEnded:
 class SeedersChanged:
     """So many ``seeders`` are known in all, the newly elected ones last.
 
-    ``next_in_line``: after them it is this node's turn to ask the origin.
+    ``next_in_line``: after them it is this node's turn to ask the origin. ``standing``: which of
+    them have the role now, in the order in which they became known; None: all.
     """
 
     seeders: int
     next_in_line: bool = False
+    standing: frozenset[int] | None = None
 
 
 class Parent(enum.Enum):

@@ -66,6 +66,8 @@ _SEEDER_PATIENCE = 3
 ELECTION_S = 8.0
 """How long the place of a seeder that is gone may be vacant: others are elected within 3 s of its
 death; where nobody leads, members take 6 s to miss it and name a stand-in."""
+_DISPLACED_S = 2.0
+"""How long one that is no seeder any more may tell nothing: it may be waiting for its successor."""
 
 
 class State(enum.Enum):
@@ -133,6 +135,8 @@ class Download:
         ``elected``: in the place of a seeder that is gone comes another one.
         """
         self._seeders = seeders
+        self._standing: frozenset[int] | None = None
+        """Which of the seeders have the role now; None: all."""
         self._next_in_line = next_in_line
         self._elected = elected
         self._gone = False
@@ -211,7 +215,7 @@ class Download:
             case SeedersChanged():
                 return self._seeders_changed(event, now)
             case Ticked():
-                effects = [*self._degrade_quiet(event.parents, now)]
+                effects = [*self._leave_displaced(now), *self._degrade_quiet(event.parents, now)]
                 return effects if self.ended else [*effects, *self._fill_window(now)]
             case _:
                 assert_never(event)
@@ -366,11 +370,12 @@ class Download:
 
     def _seeders_changed(self, event: SeedersChanged, now: float) -> Sequence[Effect]:
         self._seeders = max(self._seeders, event.seeders)
+        self._standing = event.standing
         self._next_in_line = event.next_in_line
         if self._vacant_since is None:
             return ()
-        if self.attempt < self._seeders:
-            return self._open_stream()
+        if (following := self._standing_from(self.attempt)) is not None:
+            return self._open_stream(following)
         if self._next_in_line:
             return self._to_origin("this node is the seeder in the place of one that is gone")
         return ()
@@ -448,14 +453,36 @@ class Download:
                 return ()
             return self._to_origin(f"{reason}; nobody took the seeder's place")
         self.attempt += 1
-        if self.attempt < self._seeders:
-            return self._open_stream()
+        if (following := self._standing_from(self.attempt)) is not None:
+            return self._open_stream(following)
         if self._elected and self._gone and not self._next_in_line:
             self._vacant_since = now
             return ()
         return self._to_origin(reason)
 
-    def _open_stream(self) -> Sequence[Effect]:
+    def _standing_from(self, attempt: int) -> int | None:
+        """The next seeder from ``attempt`` on that has the role."""
+        standing = self._standing
+        left = range(attempt, self._seeders)
+        return next((each for each in left if standing is None or each in standing), None)
+
+    def _leave_displaced(self, now: float) -> Sequence[Effect]:
+        """Who has lost the role may wait for another seeder, and that one for this node."""
+        if (
+            self._standing is None
+            or self.attempt in self._standing
+            or self._vacant_since is not None
+            or not self._stream_open
+            or not self._lacks_metainfo()
+            or now - self._heard_at < _DISPLACED_S
+        ):
+            return ()
+        self._heard_at = now
+        self._gone = True
+        return self._next_seeder("the seeder is none any more, and tells nothing", now)
+
+    def _open_stream(self, attempt: int) -> Sequence[Effect]:
+        self.attempt = attempt
         self._vacant_since = None
         self._gone = False
         self._stream_open = True

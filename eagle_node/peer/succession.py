@@ -33,6 +33,12 @@ class Line:
         """After these seeders it is this node's turn."""
         return self._known.own_turn
 
+    @property
+    def standing(self) -> frozenset[int]:
+        """Which of ``seeders`` have the role, before this node's turn."""
+        before = self._known.before
+        return frozenset(i for i, seeder in enumerate(self.seeders) if seeder in before)
+
     def look(self) -> bool:
         """Take in who was elected; whether anything has changed."""
         before, self._known = self._known, self._succession()

@@ -484,3 +484,43 @@ def test_seeders_that_are_elected_while_another_one_serves_are_kept_for_later() 
     assert story.tell(GONE) == [OpenStream(1)]
     assert story.tell(GONE) == []
     assert story.tell(SeedersChanged(3)) == [OpenStream(2)]
+
+
+def test_who_is_no_seeder_any_more_is_passed_over() -> None:
+    """It may know of nothing, and ask the very node that asks it."""
+    story = Story(seeders=1, elected=True)
+    story.lay_out()
+    assert story.tell(SeedersChanged(3, standing=frozenset({2}))) == []
+    assert story.tell(GONE) == [OpenStream(2)]
+
+
+def test_one_that_was_passed_over_is_asked_when_it_is_elected_again() -> None:
+    """While the place is vacant."""
+    story = Story(seeders=1, elected=True)
+    story.lay_out()
+    story.tell(SeedersChanged(2, standing=frozenset()))
+    assert story.tell(GONE) == []
+    assert story.tell(SeedersChanged(2, standing=frozenset({1})), after=1) == [OpenStream(1)]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["this node", "another"])
+def test_one_that_loses_its_role_and_tells_nothing_is_left(first: bool) -> None:
+    """It waits for its successor: this node, or another seeder that is known."""
+    story = bereft()
+    assert story.tell(SeedersChanged(2, standing=frozenset({1}))) == [OpenStream(1)]
+    after = (2, True, frozenset()) if first else (3, False, frozenset({2}))
+    assert story.tell(SeedersChanged(*after)) == []
+    assert story.quiet(1.5) == []
+    (effect,) = story.quiet(0.5)
+    assert isinstance(effect, GoToOrigin) if first else effect == OpenStream(2)
+
+
+def test_one_that_loses_its_role_and_goes_on_telling_is_kept() -> None:
+    """It has begun to fetch the blob, and ends what it has begun."""
+    story = bereft()
+    story.tell(SeedersChanged(2, standing=frozenset({1})))
+    story.tell(SeedersChanged(3, standing=frozenset({2})))
+    for received in range(1, 6):
+        assert story.quiet(1.5) == []
+        story.tell(BytesArrived(0))
+        story.tell(SeederBeat(received))
