@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from eagle_node.base.errors import EagleError, NoSpace, Unavailable
 from eagle_node.peer import events as m
-from eagle_node.peer.guide import SUSPICIOUS_S, Guide
+from eagle_node.peer.guide import Guide
 from eagle_node.peer.machine import Download
 from eagle_node.peer.means import Job
-from eagle_node.peer.segments import SegmentFetches
+from eagle_node.peer.segments import SUSPICIOUS_S, SegmentFetches
 from eagle_node.peer.stream import MetainfoStream, wanted_of
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.swarm.events import (
@@ -61,7 +61,7 @@ class DownloadRun:
             tasks.spawn(self._tick(), name="download-tick")
             tasks.spawn(self._watch_demand(), name="download-demand")
             tasks.spawn(self._bring_parts(), name="download-parts")
-            tasks.spawn(self._guide.follow(self._quiet_s), name="download-follow-plan")
+            tasks.spawn(self._guide.follow(), name="download-follow-plan")
             effects = self._machine.start()
             try:
                 while (ending := self._perform(effects)) is None:
@@ -154,18 +154,16 @@ class DownloadRun:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
+            self._segments.turn_to_plan()
             line = self._job.line
             if line.look():
                 known = len(line.seeders)
                 self._events.put_nowait(m.SeedersChanged(known, line.own_turn, line.standing))
             parents = tuple(
                 self._segments.parent_state(stripe) if quiet_s >= SUSPICIOUS_S else m.Parent.HOLDING
-                for stripe, quiet_s in enumerate(self._quiet_s())
+                for stripe, quiet_s in enumerate(self._machine.quiet_s(self._means.clock()))
             )
             self._events.put_nowait(m.Ticked(parents))
-
-    def _quiet_s(self) -> Sequence[float]:
-        return self._machine.quiet_s(self._means.clock())
 
     def _release(self) -> None:
         if self._wrong_pieces > 1:

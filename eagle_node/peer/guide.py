@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from eagle_node.base.errors import Unavailable
@@ -20,8 +20,6 @@ from eagle_node.tracker.schema import PeerAddress, PlanRequest
 
 log = logging.getLogger(__name__)
 
-SUSPICIOUS_S = 0.75
-"""Quiet after which it is worth asking libtorrent about the connections."""
 _REPLAN_S = 0.5
 """Until the trackers are asked again when none answers."""
 _REPLAN_PAUSE_S = 0.1
@@ -65,11 +63,8 @@ class Guide:
         self._report(m.Planned(self._parents.stripes))
         await self._measure()
 
-    async def follow(self, quiet_s: Callable[[], Sequence[float]]) -> None:
-        """Take over what the tracker changes in the plan while the download runs.
-
-        ``quiet_s``: seconds without progress, by stripe.
-        """
+    async def follow(self) -> None:
+        """Take over what the tracker changes in the plan while the download runs."""
         await self._parents.known.wait()
         while True:
             before = self._parents.revision
@@ -81,10 +76,8 @@ class Guide:
             if plan.revision != before:
                 self._parents.take(plan, self._means.node().node_id)
                 self._report(m.Planned(self._parents.stripes))
+                self._segments.turn_to_plan()
                 await self._measure()
-                for stripe, quiet in enumerate(quiet_s()):
-                    if quiet >= SUSPICIOUS_S:
-                        self._segments.dial(stripe, self._parents.planned(stripe)[:1])
             await asyncio.sleep(_REPLAN_PAUSE_S)
 
     async def probe(self, stripe: int, pause_s: float) -> None:

@@ -56,6 +56,10 @@ class Parents:
                 return self._feeders[index]
         return next(iter(self.planned(stripe)), None)
 
+    def feeds(self, index: int) -> PeerAddress | None:
+        """Whom an active segment draws on; None until it has named somebody."""
+        return self._feeders.get(index)
+
     def fed_by(self, endpoint: tuple[str, int]) -> list[int]:
         """The stripes that draw on who is there."""
         feeders = map(self.feeder, range(len(self._stripes)))

@@ -15,6 +15,9 @@ from eagle_node.tracker.schema import PeerAddress
 
 log = logging.getLogger(__name__)
 
+SUSPICIOUS_S = 0.75
+"""Without progress for so long, it is worth asking what is wrong with who feeds a segment."""
+
 
 class SegmentFetches:
     """Those of one run; ``report`` gets what libtorrent says of them."""
@@ -30,6 +33,8 @@ class SegmentFetches:
         self._prepared: set[int] = set()
         self._active: dict[int, int] = {}
         """Started, with the most bytes that each has had so far."""
+        self._moved_at: dict[int, float] = {}
+        """When that was, of each that is active."""
 
     def prepare(self, index: int) -> None:
         """Let children connect for a segment; `NoSpace` when there is none for its bytes."""
@@ -45,6 +50,7 @@ class SegmentFetches:
     def start(self, index: int) -> None:
         """Dial its parent."""
         self._active[index] = 0
+        self._moved_at[index] = self._means.clock()
         log.debug("%s: segment %d started", self._job.blob.digest, index)
         trackers = [self._means.announces.url, *self._means.trackers()]
         self._means.swarm.start(self._job.torrents[index].info_hash, trackers)
@@ -53,14 +59,25 @@ class SegmentFetches:
         """Have what is active of a stripe ask whom to dial, and be told of ``peers``."""
         for index in self._active if peers else ():
             if self._parents.stripe_of(index) == stripe % self._parents.stripes:
-                self._parents.redirect(index, peers)
-                self._means.swarm.announce(self._job.torrents[index].info_hash)
+                self._redirect(index, peers)
+
+    def turn_to_plan(self) -> None:
+        """Dial the planned parent for what is active, stands still, and hangs on somebody else.
+
+        The one that feeds it may be behind this node by now, and wait for it: for ever.
+        """
+        since = self._means.clock() - SUSPICIOUS_S
+        for index, moved_at in self._moved_at.items():
+            planned = self._parents.planned(self._parents.stripe_of(index))[:1]
+            if planned and moved_at <= since and self._parents.feeds(index) not in (None, *planned):
+                self._redirect(index, planned)
 
     def finished(self, info_hash: InfoHash) -> int | None:
         """A torrent is whole: the segment that it was, unless it was left before."""
         index = self._index_of(info_hash)
         if index is not None:
             self._active.pop(index, None)
+            self._moved_at.pop(index, None)
             self._parents.forget(index)
             self._prepared.discard(index)
             self._transfer.fetching.pop(info_hash, None)
@@ -77,6 +94,7 @@ class SegmentFetches:
         if index is None or done <= self._active.get(index, 0):
             return None
         self._active[index] = done
+        self._moved_at[index] = self._means.clock()
         return index
 
     def parent_state(self, stripe: int) -> m.Parent:
@@ -102,8 +120,13 @@ class SegmentFetches:
             self._transfer.arrival.writing.discard(index)
         self._prepared.clear()
         self._active.clear()
+        self._moved_at.clear()
         self._parents.release()
         self._transfer.fetching.clear()
+
+    def _redirect(self, index: int, peers: Sequence[PeerAddress]) -> None:
+        self._parents.redirect(index, peers)
+        self._means.swarm.announce(self._job.torrents[index].info_hash)
 
     async def _named(self, index: int) -> Sequence[PeerAddress]:
         """Whom libtorrent is to dial for a segment, once there is somebody."""

@@ -1,0 +1,85 @@
+"""Whom the segments of a download are told to dial."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from eagle_node.base.ids import NodeId
+from eagle_node.peer.parents import Parents
+from eagle_node.peer.segments import SUSPICIOUS_S, SegmentFetches
+from eagle_node.tracker.schema import PeerAddress, Plan
+
+OLD, NEW = (
+    PeerAddress(node_id=NodeId(digit * 32), host=f"10.0.0.{digit}", port=7000) for digit in "12"
+)
+
+
+class Scene:
+    """Segments 0 and 1, active, as they were started by a plan that names `OLD`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.parents = Parents()
+        self.announced: list[int] = []
+        """By libtorrent, when it was told to."""
+        self.offers: dict[Any, Any] = {}
+        torrents = {index: SimpleNamespace(info_hash=index) for index in (0, 1)}
+        swarm = SimpleNamespace(
+            prepare=lambda *_, **__: None,
+            start=lambda *_: None,
+            announce=self.announced.append,
+        )
+        announces = SimpleNamespace(url="", offer=self.offers.__setitem__)
+        means = SimpleNamespace(
+            clock=lambda: self.now, swarm=swarm, announces=announces, trackers=list
+        )
+        arrival = SimpleNamespace(writing=set(), directory=SimpleNamespace(path=None))
+        transfer = SimpleNamespace(arrival=arrival, fetching={}, reserve=lambda *_: None)
+        job = SimpleNamespace(means=means, parents=self.parents, torrents=torrents, blob=None)
+        job.blob = SimpleNamespace(digest="sha256:0")
+        self.fetches = SegmentFetches(job, transfer, lambda _: None)  # type: ignore[arg-type]
+
+    async def start(self) -> None:
+        """Both segments, and what libtorrent asks for then."""
+        self.plan(OLD)
+        for index in (0, 1):
+            self.fetches.prepare(index)
+            self.fetches.start(index)
+            assert await self.offers[index]() == [OLD]
+
+    def plan(self, parent: PeerAddress) -> None:
+        """The tracker names a parent."""
+        self.parents.take(Plan(stripes=((parent,),), interval_s=1.0), NodeId("f" * 32))
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    made = Scene()
+    await made.start()
+    return made
+
+
+async def test_what_stands_still_turns_to_the_plan(scene: Scene) -> None:
+    """Who fed it may be behind this node by now; what moves is left where it is."""
+    scene.plan(NEW)
+    scene.now = SUSPICIOUS_S
+    scene.fetches.progressed(1, 16384)  # type: ignore[arg-type]
+    scene.fetches.turn_to_plan()
+    assert scene.announced == [0]
+    assert await scene.offers[0]() == [NEW]
+    scene.now = 1.9 * SUSPICIOUS_S
+    scene.fetches.turn_to_plan()
+    assert scene.announced == [0]
+    scene.now = 2 * SUSPICIOUS_S
+    scene.fetches.turn_to_plan()
+    assert scene.announced == [0, 1]
+
+
+async def test_what_stands_still_with_its_planned_parent_is_left(scene: Scene) -> None:
+    """It has nothing to give yet: asking again would not help."""
+    scene.now = 10 * SUSPICIOUS_S
+    scene.fetches.turn_to_plan()
+    assert scene.announced == []
