@@ -16,7 +16,7 @@ from eagle_node.peer.reach import answers, round_trip_s
 from eagle_node.peer.segments import SegmentFetches
 from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.transfer import Transfer
-from eagle_node.tracker.schema import PeerAddress, PlanRequest
+from eagle_node.tracker.schema import PeerAddress, Plan, PlanRequest
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,8 @@ class Guide:
         if asked.parent_failed and (parent := self._parents.blame(asked.stripe, gone=asked.gone)):
             self._means.metrics.fallbacks.labels("parent").inc()
             log.info("%s: no progress from %s:%d", digest, parent.host, parent.port)
-        own = self._means.node().node_id
         try:
-            self._parents.take(await self._means.tracker.plan(self._request()), own)
+            self._take(await self._means.tracker.plan(self._request()))
         except Unavailable as error:
             log.warning("no plan for %s: %s", digest, error)
             if asked.parent_failed:
@@ -74,7 +73,7 @@ class Guide:
                 await asyncio.sleep(_REPLAN_S)
                 continue
             if plan.revision != before:
-                self._parents.take(plan, self._means.node().node_id)
+                self._take(plan)
                 self._report(m.Planned(self._parents.stripes))
                 self._segments.turn_to_plan()
                 await self._measure()
@@ -106,6 +105,11 @@ class Guide:
     def release(self) -> None:
         """Nothing is drawn from the parents any more."""
         self._means.window.released(self)
+
+    def _take(self, plan: Plan) -> None:
+        self._parents.take(plan, self._means.node().node_id)
+        firsts = ", ".join(f"{each.host}:{each.port}" for each in self._parents.firsts().values())
+        log.debug("%s: planned to come from %s", self._job.blob.digest, firsts or "nobody")
 
     def _use_seeder(self, seeder: PeerAddress) -> None:
         if not self._parents.known.is_set():
