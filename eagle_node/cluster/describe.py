@@ -57,6 +57,7 @@ def candidate_of(member: Member, *, age_s: float) -> Candidate | None:
         may=frozenset(may | {VIP}),
         never=frozenset(meta.never),
         pinned=frozenset(meta.pinned),
+        acting=frozenset(meta.roles),
         version=meta.version,
         age_s=age_s,
     )

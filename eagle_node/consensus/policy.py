@@ -39,6 +39,8 @@ class Candidate:
     """Roles that its flags exclude; ``voter`` is one."""
     pinned: frozenset[str] = frozenset()
     """Roles that its flags demand."""
+    acting: frozenset[str] = frozenset()
+    """Roles that it says it has: perhaps as a stand-in, while nobody was elected."""
     version: str = ""
     age_s: float = 0.0
     """Since it joined."""
@@ -139,7 +141,7 @@ def _plan_role(
     homeless = sorted(pinned - set(keep.values()))
     _make_room(keep, len(homeless) - (len(names) - len(keep)), pinned)
     for name in (each for each in names if each not in keep):
-        node = homeless.pop(0) if homeless else _next_holder(able, keep.values())
+        node = homeless.pop(0) if homeless else _next_holder(role, able, keep.values())
         if node is not None:
             keep[name] = node
     changes = [
@@ -159,11 +161,13 @@ def _make_room(keep: dict[str, NodeId], missing: int, pinned: Collection[NodeId]
         del keep[name]
 
 
-def _next_holder(able: Mapping[NodeId, Candidate], taken: Collection[NodeId]) -> NodeId | None:
+def _next_holder(
+    role: str, able: Mapping[NodeId, Candidate], taken: Collection[NodeId]
+) -> NodeId | None:
     rest = [each for node, each in sorted(able.items()) if node not in taken]
     if not rest:
         return None
-    return _most_distant(rest, [able[node] for node in taken if node in able]).node_id
+    return _most_distant(rest, [able[node] for node in taken if node in able], role).node_id
 
 
 _Place = Callable[[Candidate], object]
@@ -179,9 +183,23 @@ def _crowding(each: Candidate, others: Sequence[Candidate]) -> tuple[int, ...]:
     return tuple(Counter(map(place, others))[place(each)] for place in _PLACES)
 
 
-def _most_distant(rest: Sequence[Candidate], chosen: Sequence[Candidate]) -> Candidate:
-    """The one with the fewest neighbours; of equals the one that has been here longest."""
-    return min(rest, key=lambda each: (_crowding(each, chosen), -each.age_s, each.node_id))
+def _most_distant(
+    rest: Sequence[Candidate], chosen: Sequence[Candidate], role: str = ""
+) -> Candidate:
+    """The one with the fewest neighbours.
+
+    Of equals one that acts in ``role`` already, whose work another would begin again; then the one
+    that has been here longest.
+    """
+    return min(
+        rest,
+        key=lambda each: (
+            _crowding(each, chosen),
+            role not in each.acting,
+            -each.age_s,
+            each.node_id,
+        ),
+    )
 
 
 def _most_crowded(chosen: Sequence[Candidate]) -> Candidate:

@@ -124,3 +124,13 @@ def test_the_longest_here_comes_first() -> None:
     members: list[Candidate] = [node(1, age_s=1.0), node(2, age_s=50.0)]
     changes = plan_leases([], members, {"seeder": 1})
     assert changes == [Assignment(lease="seeder-0", holder=name(2))]
+
+
+def test_a_stand_in_goes_on_unless_that_crowds_a_zone() -> None:
+    """Another one would begin its work again."""
+    stand_in = node(1, zone="a", age_s=1.0, acting=frozenset({"seeder"}))
+    others = [node(2, zone="a", age_s=50.0), node(3, zone="b", acting=frozenset({"tracker"}))]
+    changes = plan_leases([], [stand_in, *others], {"seeder": 1})
+    assert changes == [Assignment(lease="seeder-0", holder=name(1))]
+    changes = plan_leases(held(seeder_0=2), [stand_in, *others], {"seeder": 2})
+    assert changes == [Assignment(lease="seeder-1", holder=name(3))]
