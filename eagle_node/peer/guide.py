@@ -130,6 +130,7 @@ class Guide:
             size=self._transfer.arrival.layout.size,
             failed=tuple(self._parents.failed),
             gone=tuple(self._parents.gone),
+            done=len(self._transfer.arrival.have),
             partial=not self._transfer.arrival.whole_wanted,
             after=after,
         )

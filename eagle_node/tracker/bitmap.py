@@ -20,6 +20,11 @@ def unpack(bits: bytes) -> list[int]:
     return [number for number in range(len(bits) * 8) if contains(bits, number)]
 
 
+def count(bits: bytes) -> int:
+    """How many bits are set."""
+    return int.from_bytes(bits).bit_count()
+
+
 def contains(bits: bytes, number: int) -> bool:
     """Whether the bit of ``number`` is set; numbers beyond the bitmap are not."""
     return number >> 3 < len(bits) and bool(bits[number >> 3] & (0x80 >> (number & 7)))

@@ -16,7 +16,7 @@ comes or goes, and they are named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from eagle_node.base.ids import NodeId
 
@@ -50,6 +50,23 @@ class Forest:
             heap.append(member)
             self._put(stripe, len(heap) - 1, member, touched)
         self._promote(own, member, touched)
+        return touched
+
+    def advance(self, member: NodeId, is_ahead_of: Callable[[NodeId], bool]) -> set[NodeId]:
+        """Have ``member`` feed those above it that it is ahead of; whose parents may have changed.
+
+        In the stripe that it forwards; it stays a leaf of the others.
+        """
+        touched: set[NodeId] = set()
+        stripe = self.forwards(member)
+        heap, places = self._heaps[stripe], self._places[stripe]
+        while places[member]:
+            above = (places[member] - 1) // self.arity
+            if not is_ahead_of(heap[above]):
+                break
+            self._swap(stripe, places[member], above, touched)
+        if touched:
+            self._touch_wrapped(stripe, touched)
         return touched
 
     def leave(self, member: NodeId) -> set[NodeId]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
 from eagle_node.base.ids import NodeId
+from eagle_node.blobs.segments import layout_of
 from eagle_node.tracker.cell import Cell
 from eagle_node.tracker.distance import distance, place_of
 from eagle_node.tracker.forest import Forest
@@ -28,6 +29,8 @@ from eagle_node.tracker.source import Source
 ShapeFor = Callable[[int, int, int], Shape]
 """The shape for so many nodes, bytes of the blob, and usual bytes/s of a link."""
 
+_LEAD = 0.05
+"""Of a blob's segments, two at the least: who has so many more than another waits not for it."""
 _FEW = 32
 """Hosts of a kind that are looked at: bounds the cost of a plan."""
 
@@ -61,11 +64,21 @@ class Line:
         self._numbers = 0
 
     def enter(self, source: Source, now: float, *, lame: bool, partial: bool) -> None:
-        """``source`` downloads from now on: in an open cell, or in a new one behind all others."""
+        """``source`` downloads from now on: in an open cell, or in a new one behind all others.
+
+        Nodes of a wave that another tracker has planned till now come in any order; they are put
+        in the order of what they have.
+        """
         if now - self._opened > open_for_s(self._size, self._pace.usual):
             self._generation += 1
             self._opened = now
-        self._enter(source, self._cell_for(source, lame=lame, partial=partial))
+        cell = self._cell_for(source, lame=lame, partial=partial)
+        self._enter(source, cell)
+        behind = source.done - max(2, int(_LEAD * len(layout_of(self._size).segments)))
+        touched = cell.forest.advance(
+            source.node_id, lambda other: self._sources[other].done <= behind
+        )
+        self._refresh(cell, touched)
 
     def stop(self, source: Source) -> None:
         """``source`` downloads no more; it keeps its place, since others may hang on it."""

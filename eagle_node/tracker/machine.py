@@ -120,7 +120,8 @@ class Machine:
             self._expect_seeder(key, known, but=request.gone)
         self._waves_of[request.node.node_id].add(key)
         failed = frozenset((*request.failed, *request.gone))
-        return self._plan(wave.join(known, failed, now, partial=request.partial))
+        peers = wave.join(known, failed, now, partial=request.partial, done=request.done)
+        return self._plan(peers)
 
     def lets_others_in(self, request: PlanRequest) -> bool:
         """Whether a node should wait `STAND_BACK_S` before it asks for its first plan.

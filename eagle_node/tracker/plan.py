@@ -15,7 +15,8 @@ do not mind. The shape is the one that should end first (`shape_for`); a cell th
 More stripes are barely shallower and split each link between more connections.
 
 **Late nodes** do not join the cell of those who are ahead, who would have to wait for them, but
-form the next one. A cell is open to others for `open_for_s`.
+form the next one. A cell is open to others for `open_for_s`. Who comes with a part of the blob,
+since another tracker has planned the wave till now, comes in front of those who have less.
 
 **Hosts.** What a cell hangs on, best first: what is free before what feeds somebody already, a
 complete holder before nodes that are still downloading, these before the seeder; always in the own

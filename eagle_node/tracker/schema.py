@@ -87,6 +87,8 @@ class PlanRequest:
     """Peers that refuse connections: their processes have ended, or their hosts."""
     partial: bool = False
     """It wants parts of the blob only, and so cannot feed others."""
+    done: int = 0
+    """Segments that it has."""
     after: str = ""
     """Answer once the plan has another revision than this, or after a while."""
 
@@ -171,6 +173,7 @@ def parse_plan_request(body: bytes) -> PlanRequest:
         failed=tuple(_node_id(fields, "failed", text) for text in fields.texts("failed")),
         gone=tuple(_node_id(fields, "gone", text) for text in fields.texts("gone")),
         partial=fields.boolean("partial"),
+        done=fields.integer("done", 0, MAX_SIZE, default=0),
         after=fields.text("after"),
     )
 

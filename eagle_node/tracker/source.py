@@ -19,6 +19,8 @@ class Source:
     complete: bool = False
     have: bytes = b""
     """Verified segments, unless complete."""
+    done: int = 0
+    """How many segments it has had of late, as far as it has said."""
     joined: bool = False
     """Has downloaded the blob from others; a seeder that has not, gets it from the origin."""
     fetching: bool = False

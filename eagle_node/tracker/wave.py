@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import chain, islice
 
 from eagle_node.base.ids import NodeId
-from eagle_node.tracker.bitmap import contains
+from eagle_node.blobs.segments import layout_of
+from eagle_node.tracker.bitmap import contains, count
 from eagle_node.tracker.gain import gained, had
 from eagle_node.tracker.health import BAN_VOTES, Known, complain
 from eagle_node.tracker.holders import Holders
@@ -31,6 +32,7 @@ class Wave:
         shape: ShapeFor = shape_for,
     ) -> None:
         self.size = size
+        self._segments = len(layout_of(size).segments)
         self.used = now
         """When somebody last asked for it."""
         self._changed = changed
@@ -108,6 +110,7 @@ class Wave:
         if source.complete != (have is None) or source.have != have:
             source.progressed = now
         source.complete, source.have = have is None, have or b""
+        source.done = self._segments if have is None else count(have)
         if source.complete:
             if source.cell is not None:
                 source.cell.full = True
@@ -153,11 +156,18 @@ class Wave:
         self._changed(node_id)
 
     def join(
-        self, known: Known, failed: Collection[NodeId], now: float, *, partial: bool = False
+        self,
+        known: Known,
+        failed: Collection[NodeId],
+        now: float,
+        *,
+        partial: bool = False,
+        done: int = 0,
     ) -> tuple[tuple[NodeInfo, ...], ...]:
         """The peers for a node that downloads the blob, per stripe and parent first.
 
-        ``partial``: it wants a part of the blob only, and so cannot feed others.
+        ``partial``: it wants a part of the blob only, and so cannot feed others. ``done``: how many
+        segments it has; they may have come by another tracker's plan.
         """
         self.used = now
         source = self._source(known)
@@ -166,7 +176,7 @@ class Wave:
         serving = source.seeder and bool(source.children)
         if not serving and (not source.downloading or closed != partial):
             self._compare_all(now)
-            self._start(source, now, partial=partial)
+            self._start(source, now, partial=partial, done=done)
         for accused in failed:
             if accused in self._sources:
                 suspect = self._sources[accused]
@@ -243,11 +253,12 @@ class Wave:
         slow = is_slow(source.known.rated, self._pace.usual)
         return slow or source.known.votes(now) >= BAN_VOTES
 
-    def _start(self, source: Source, now: float, *, partial: bool) -> None:
+    def _start(self, source: Source, now: float, *, partial: bool, done: int) -> None:
         """``source`` downloads from now on."""
         self._line.leave(source)
         if source.complete:
-            source.complete, source.have = False, b""
+            source.complete, source.have, source.done = False, b"", 0
+        source.done = max(source.done, done)
         source.joined = source.downloading = True
         source.fetching = False
         source.port = 0

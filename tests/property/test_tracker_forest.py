@@ -47,3 +47,24 @@ def test_any_history_leaves_a_forest(
         assert all(is_fed(trees, member, stripe) for member, stripe in after)
         for member in members:
             assert trees.children(member) == sum(m == member for m in after.values()) <= 2
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.lists(st.integers(0, 9), max_size=40))
+def test_nobody_waits_for_who_is_far_behind(stripes: int, arity: int, done: list[int]) -> None:
+    """Where there is one tree, whoever feeds one is not behind him; those who move are named."""
+    trees = Forest(stripes=stripes, arity=arity)
+    ahead = {NodeId(f"{number:032x}"): each for number, each in enumerate(done)}
+
+    def moved(member: NodeId) -> None:
+        trees.join(member)
+        before = edges(trees)
+        touched = trees.advance(member, lambda other: ahead[other] < ahead[member])
+        trees.check()
+        after = edges(trees)
+        assert {m for m, stripe in before if before[m, stripe] != after[m, stripe]} <= touched
+        assert touched <= set(trees)
+
+    for member in ahead:
+        moved(member)
+        for feeder, other in ((trees.parent(other, 0), other) for other in trees):
+            assert stripes > 1 or feeder is None or ahead[feeder] >= ahead[other]

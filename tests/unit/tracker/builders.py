@@ -106,6 +106,7 @@ class Cluster:
         *failed: int,
         gone: Iterable[int] = (),
         partial: bool = False,
+        done: int = 0,
         size: int = SIZE,
         digest: Digest = BLOB,
     ) -> list[list[int]]:
@@ -118,6 +119,7 @@ class Cluster:
             failed=tuple(node_id(n) for n in failed),
             gone=tuple(node_id(n) for n in gone),
             partial=partial,
+            done=done,
         )
         stripes = self.machine.plan(request, self.now).stripes
         self.machine.check()

@@ -395,3 +395,12 @@ def test_who_loses_its_parents_is_named() -> None:
     assert node_id(2) in changed
     assert len(changed) <= 9
     assert cluster.machine.take_changed() == set()
+
+
+def test_who_has_more_comes_before_those_who_have_less() -> None:
+    """A tracker that takes a wave over hears of it in any order, and puts it right."""
+    cluster = cold()
+    for number, done in ((2, 20), (3, 41), (4, 40), (5, 0), (6, 60)):
+        cluster.joins(node(number, zone="a"), done=done)
+    line = [cluster.parents(node(number, zone="a")) for number in (6, 3, 4, 2, 5)]
+    assert line == [[1], [6], [3], [4], [2]]
