@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
@@ -132,18 +132,18 @@ class TrackerClient:
         With ``after`` set it takes until the plan has changed, `HOLD_S` at the most, or until
         another tracker is to be asked.
         """
-        errors = []
+        errors: dict[str, str] = {}
         for url in self._planners(request.digest):
             try:
-                answer = await self._planned(url, request)
+                answer = await self._planned(url, request, errors)
                 if answer is None:
                     return await self.plan(request)
                 plan = parse_plan(answer)
                 self._keep_to(url, request.digest)
                 return plan
             except (Unavailable, Malformed) as error:
-                errors.append(str(error))
-        raise Unavailable("no tracker answers: " + ("; ".join(errors) or "none is known"))
+                errors[url] = str(error)
+        raise Unavailable("no tracker answers: " + ("; ".join(errors.values()) or "none is known"))
 
     async def advertise(self, advert: Advert) -> bool:
         """Tell all trackers what this node holds; `Unavailable` when none takes it.
@@ -217,20 +217,23 @@ class TrackerClient:
         except Malformed as error:
             raise Unavailable(f"tracker {url}: {error}") from error
 
-    async def _planned(self, url: str, request: PlanRequest) -> bytes | None:
-        """What one tracker answers; None once another one comes before it."""
+    async def _planned(
+        self, url: str, request: PlanRequest, before: Collection[str]
+    ) -> bytes | None:
+        """What one tracker answers, after those ``before``; None once another one precedes it."""
         body = render_plan_request(request)
         if not request.after:
             return await self._call(url, "/v1/plan", body)
         call = self._call(url, "/v1/plan", body, self._timeout_s + HOLD_S)
-        asked = asyncio.create_task(call, name="held plan")
+        answer = asyncio.create_task(call, name="held plan")
         try:
-            while not (await asyncio.wait([asked], timeout=_LOOK_S))[0]:
-                if self._planners(request.digest)[:1] != [url]:
+            while not (await asyncio.wait([answer], timeout=_LOOK_S))[0]:
+                left = (each for each in self._planners(request.digest) if each not in before)
+                if next(left, url) != url:
                     return None
-            return await asked
+            return await answer
         finally:
-            asked.cancel()
+            answer.cancel()
 
     def _planners(self, digest: Digest) -> list[str]:
         """The trackers to ask for a plan, in their order: a settled one that planned it first."""
