@@ -2,6 +2,7 @@
 
 ``events``     what happens to a download, and what it wants done
 ``machine``    the life cycle of a download: events and time in, effects out; no IO
+``asking``     which seeder is asked, and whether one is waited for (no IO)
 ``fill``       a transfer's source: the swarm, then the origin
 ``download``   performs the effects of one run, and tells the machine what has happened
 ``stream``     the metainfo that a seeder tells as it becomes ready

@@ -19,6 +19,7 @@ from itertools import islice
 from typing import assert_never
 
 from eagle_node.base.errors import Denied, EagleError, NoSpace, WrongContent
+from eagle_node.peer.asking import Asking, Turn
 from eagle_node.peer.events import (
     AskPlan,
     BytesArrived,
@@ -61,13 +62,6 @@ _FIRST_PATIENCE = 5
 """Stalls before the first byte: it takes its time to reach the end of a long line."""
 _SEEDER_PATIENCE = 3
 """Stalls that a seeder is granted before its origin's silence counts against it."""
-
-
-ELECTION_S = 8.0
-"""How long the place of a seeder that is gone may be vacant: others are elected within 3 s of its
-death; where nobody leads, members take 6 s to miss it and name a stand-in."""
-_DISPLACED_S = 2.0
-"""How long one that is no seeder any more may tell nothing: it may be waiting for its successor."""
 
 
 class State(enum.Enum):
@@ -116,8 +110,7 @@ class Lane:
 class Download:
     """One download.
 
-    Invariants: at most ``window`` segments of a lane are ACTIVE; once ``ended`` no effect follows;
-    ``attempt`` only grows.
+    Invariants: at most ``window`` segments of a lane are ACTIVE; once ``ended`` no effect follows.
     """
 
     def __init__(
@@ -134,28 +127,15 @@ class Download:
 
         ``elected``: in the place of a seeder that is gone comes another one.
         """
-        self._seeders = seeders
-        self._standing: frozenset[int] | None = None
-        """Which of the seeders have the role now; None: all."""
-        self._next_in_line = next_in_line
-        self._elected = elected
-        self._gone = False
-        """The seeder that was asked last is gone."""
-        self._vacant_since: float | None = None
-        """Since when there has been no seeder to ask; None: there is, or none is waited for."""
+        self._asking = Asking(seeders=seeders, now=now, next_in_line=next_in_line, elected=elected)
         self._window = window
         self._parts = False
         self._stall_s = stall_s
-        self._heard_at = now
-        """When a seeder last gave a sign of progress."""
-        self._fetched = -1
         self._states: dict[int, State] = {}
         self._wanted: tuple[int, ...] | None = None
         self._laid_out = False
-        self._stream_open = True
         self._planned = False
         self._lanes = [Lane(now)]
-        self.attempt = 0
         self.ended = False
 
     @property
@@ -165,7 +145,7 @@ class Download:
 
     def start(self) -> Sequence[Effect]:
         """The first effect: a stream of metainfo."""
-        return (OpenStream(0),)
+        return (self._asking.start(),)
 
     def handle(self, event: Event, now: float) -> Sequence[Effect]:
         """The effects of ``event``, to be performed in order."""
@@ -173,7 +153,7 @@ class Download:
             return ()
         match event:
             case LayoutArrived():
-                self._heard_at = now
+                self._asking.heard_at = now
                 self._laid_out = True
                 for index in range(event.segments):
                     done = index in event.have
@@ -189,7 +169,7 @@ class Download:
             case PartsFailed():
                 return self._parts_failed(event.error)
             case MetainfoArrived():
-                self._heard_at = now
+                self._asking.heard_at = now
                 if self._states.get(event.index) is State.WAITING:
                     self._states[event.index] = State.READY
             case SegmentArrived():
@@ -205,15 +185,13 @@ class Download:
                 self._progressed(event.index, now)
                 return ()
             case SeederBeat():
-                if event.received > self._fetched or event.waiting:
-                    self._fetched = event.received
-                    self._heard_at = now
+                self._asking.beat(event, now)
                 return ()
             case StreamEnded():
-                self._gone = event.gone
+                self._asking.ended(gone=event.gone)
                 return self._stream_ended(event.error, now)
             case SeedersChanged():
-                return self._seeders_changed(event, now)
+                return self._take(self._asking.changed(event))
             case Ticked():
                 effects = [*self._leave_displaced(now), *self._degrade_quiet(event.parents, now)]
                 return effects if self.ended else [*effects, *self._fill_window(now)]
@@ -224,7 +202,7 @@ class Download:
     def quiet_s(self, now: float) -> list[float]:
         """Seconds without progress, by stripe."""
         return [
-            now - (lane.progress_at if self._busy(stripe) else self._heard_at)
+            now - (lane.progress_at if self._busy(stripe) else self._asking.heard_at)
             for stripe, lane in enumerate(self._lanes)
         ]
 
@@ -234,7 +212,7 @@ class Download:
             assert len(self._active(stripe)) <= self._window
         held = self._in(State.PREPARED, State.ACTIVE, State.STRANDED)
         assert len(held) <= self._window * len(self._lanes) + LOOKAHEAD
-        assert self.attempt <= self._seeders
+        self._asking.check()
 
     def _deal(self, stripes: int) -> None:
         """The tracker has answered: segments belong to so many stripes."""
@@ -313,8 +291,8 @@ class Download:
         ]
         starting.sort(key=missing.index)
         self._states.update(dict.fromkeys(starting, State.ACTIVE))
-        if not held and not preparing and not self._stream_open:
-            return self._next_seeder("the seeder did not tell of all segments", now)
+        if not held and not preparing and not self._asking.is_open:
+            return self._take(self._asking.next("the seeder did not tell of all segments", now))
         return [*map(PrepareSegment, preparing), *map(StartSegment, starting)]
 
     def _starting(self, stripe: int, missing: Sequence[int], now: float) -> Sequence[int]:
@@ -355,7 +333,6 @@ class Download:
         return (AskPlan(parent_failed=True, gone=True, stripe=stripe),)
 
     def _stream_ended(self, error: EagleError | None, now: float) -> Sequence[Effect]:
-        self._stream_open = False
         if isinstance(error, Denied | NoSpace):
             self.ended = True
             return (GiveUp(error),)
@@ -363,22 +340,9 @@ class Download:
             return self._content_is_wrong(error)
         if error is None or not self._lacks_metainfo():
             return self._fill_window(now)
-        last = self.attempt + 1 >= self._seeders
-        if not last or self._next_in_line or self._elected or not self._in(*_SWARMING):
-            return self._next_seeder(str(error), now)
-        return ()
-
-    def _seeders_changed(self, event: SeedersChanged, now: float) -> Sequence[Effect]:
-        self._seeders = max(self._seeders, event.seeders)
-        self._standing = event.standing
-        self._next_in_line = event.next_in_line
-        if self._vacant_since is None:
+        if self._asking.is_over and self._in(*_SWARMING):
             return ()
-        if (following := self._standing_from(self.attempt)) is not None:
-            return self._open_stream(following)
-        if self._next_in_line:
-            return self._to_origin("this node is the seeder in the place of one that is gone")
-        return ()
+        return self._take(self._asking.next(str(error), now))
 
     def _content_is_wrong(self, error: WrongContent) -> Sequence[Effect]:
         """Every segment that the seeder told of is of the same wrong bytes: none is waited for.
@@ -418,9 +382,9 @@ class Download:
             if self._busy(stripe):
                 self._lanes[stripe].progress_at = now
                 effects += self._degrade(stripe, parent, now)
-            elif self._awaits_seeder(stripe) and now > self._heard_at:
-                self._heard_at = now
-                effects += self._next_seeder("the seeder is silent", now)
+            elif self._awaits_seeder(stripe) and now > self._asking.heard_at:
+                self._asking.heard_at = now
+                effects += self._take(self._asking.next("the seeder is silent", now))
         return effects
 
     def _awaits_seeder(self, stripe: int) -> bool:
@@ -442,56 +406,29 @@ class Download:
             case Stage.NEXT_PARENT | Stage.MESH:
                 return (AskPlan(parent_failed=failed, stripe=stripe), WidenMesh(stripe))
             case Stage.NEXT_SEEDER:
-                return (WidenMesh(stripe), *self._next_seeder("the swarm makes no progress", now))
+                turn = self._asking.next("the swarm makes no progress", now)
+                return (WidenMesh(stripe), *self._take(turn))
             case _:
                 return self._to_origin("the swarm makes no progress")
 
-    def _next_seeder(self, reason: str, now: float) -> Sequence[Effect]:
-        """Ask another seeder, wait for one to be elected, or do without."""
-        if self._vacant_since is not None:
-            if now - self._vacant_since < ELECTION_S:
-                return ()
-            return self._to_origin(f"{reason}; nobody took the seeder's place")
-        self.attempt += 1
-        if (following := self._standing_from(self.attempt)) is not None:
-            return self._open_stream(following)
-        if self._elected and self._gone and not self._next_in_line:
-            self._vacant_since = now
-            return ()
-        return self._to_origin(reason)
-
-    def _standing_from(self, attempt: int) -> int | None:
-        """The next seeder from ``attempt`` on that has the role."""
-        standing = self._standing
-        left = range(attempt, self._seeders)
-        return next((each for each in left if standing is None or each in standing), None)
-
     def _leave_displaced(self, now: float) -> Sequence[Effect]:
-        """Who has lost the role may wait for another seeder, and that one for this node."""
-        if (
-            self._standing is None
-            or self.attempt in self._standing
-            or self._vacant_since is not None
-            or not self._stream_open
-            or not self._lacks_metainfo()
-            or now - self._heard_at < _DISPLACED_S
-        ):
+        """Ask somebody else than one that has lost its role and tells nothing."""
+        if not (self._asking.is_displaced(now) and self._lacks_metainfo()):
             return ()
-        self._heard_at = now
-        self._gone = True
-        return self._next_seeder("the seeder is none any more, and tells nothing", now)
+        return self._take(self._asking.leave(now))
 
-    def _open_stream(self, attempt: int) -> Sequence[Effect]:
-        self.attempt = attempt
-        self._vacant_since = None
-        self._gone = False
-        self._stream_open = True
-        self._fetched = -1
-        return (OpenStream(self.attempt),)
+    def _take(self, turn: Turn) -> Sequence[Effect]:
+        match turn:
+            case GoToOrigin(reason):
+                return self._to_origin(reason)
+            case OpenStream():
+                return (turn,)
+            case None:
+                return ()
 
     def _to_origin(self, reason: str) -> Sequence[Effect]:
         self.ended = True
-        self.attempt = self._seeders
+        self._asking.end()
         for lane in self._lanes:
             lane.stage = Stage.ORIGIN
         return (GoToOrigin(reason),)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from eagle_node.base.errors import Denied, EagleError, Unavailable, WrongContent
+from eagle_node.peer.asking import ELECTION_S
 from eagle_node.peer.events import (
     AskPlan,
     BytesArrived,
@@ -33,7 +34,7 @@ from eagle_node.peer.events import (
     Wanted,
     WidenMesh,
 )
-from eagle_node.peer.machine import ELECTION_S, LOOKAHEAD, Download, Stage
+from eagle_node.peer.machine import LOOKAHEAD, Download, Stage
 
 PROBE_S = 0.02
 STALL = 3.0
