@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import ctypes
@@ -39,6 +40,9 @@ ACCESS = re.compile(
     re.MULTILINE,
 )
 """A line of Apache's combined log, as distribution writes them: after the answer is complete."""
+
+_QUIET_S = 0.1
+"""Seconds after which a registry has written of what it answered."""
 
 FIXED_PORTS = range(10_000, 32_768)
 """Below Linux's ``net.ipv4.ip_local_port_range``."""
@@ -118,11 +122,16 @@ class Registry:
     async def accesses(self) -> list[Access]:
         """Every request that was answered before this call.
 
-        A marker is asked for first and waited for, since lines are written after the last byte.
+        A marker is asked for first and waited for, since lines are written after the last byte;
+        then a moment in which none comes: another connection's line may follow the marker's.
         """
         marker = f"/v2/marker-{secrets.token_hex(8)}"
         await _responds(self.url + marker, self.namespace)
         await until(lambda: self._has_logged(marker), what="the registry's access log")
+        before, log = "", self.process.log()
+        while log != before:
+            await asyncio.sleep(_QUIET_S)
+            before, log = log, self.process.log()
         return [line for line in self._lines() if not line.path.startswith("/v2/marker-")]
 
     async def blob_requests(self) -> Mapping[str, int]:
