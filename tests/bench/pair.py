@@ -18,9 +18,9 @@ hosts, so that the design is measured and not the machine; ``--rate 0`` leaves i
 cores (EPYC, 1.7 GB/s of sha256 each) both are in use from 3 Gbit/s on: of 1, 2, 2.5, 3 and
 4 Gbit/s two nodes bring 0.99, 0.92, 0.86, 0.86 and 0.68, and of an unshaped link 0.33: 485 MB/s
 with 1.8 cores in use, 3.7 CPU s/GB, where the plain download takes 0.7 to 1 and brings 1,470 MB/s.
-0.4 of that would take 2.2 cores. Where those seconds are: two hashes of each byte, as pieces and as
-a blob, 1.2; the kernel's copies, into the cache, out of it and through two connections, 1.5; the
-rest is libtorrent and the interpreter, all of it flat.
+0.4 of that would take 2.2 cores. By perf half of them are the kernel's (into the page cache, out of
+it and through two connections), a third two hashes of each byte, as pieces and as a blob; the rest
+is libtorrent and the interpreter, all of it flat.
 """
 
 from __future__ import annotations
