@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 SUSPICIOUS_S = 0.75
 """Without progress for so long, it is worth asking what is wrong with who feeds a segment."""
+PATIENCE_S = 2.0
+"""For so long a segment may come from whom it was started with, once the plan names another."""
 
 
 class SegmentFetches:
@@ -35,6 +37,8 @@ class SegmentFetches:
         """Started, with the most bytes that each has had so far."""
         self._moved_at: dict[int, float] = {}
         """When that was, of each that is active."""
+        self._elsewhere: dict[int, float] = {}
+        """Since when the plan names another parent than who feeds it."""
 
     def prepare(self, index: int) -> None:
         """Let children connect for a segment; `NoSpace` when there is none for its bytes."""
@@ -62,14 +66,19 @@ class SegmentFetches:
                 self._redirect(index, peers)
 
     def turn_to_plan(self) -> None:
-        """Dial the planned parent for what is active, stands still, and hangs on somebody else.
+        """Dial the planned parent for what is active, and hangs on somebody else.
 
-        The one that feeds it may be behind this node by now, and wait for it: for ever.
+        Those who stand still go first: who feeds them may be behind this node by now, and wait for
+        it for ever. Others have `PATIENCE_S` to end as they have begun.
         """
-        since = self._means.clock() - SUSPICIOUS_S
+        now = self._means.clock()
         for index, moved_at in self._moved_at.items():
             planned = self._parents.planned(self._parents.stripe_of(index))[:1]
-            if planned and moved_at <= since and self._parents.feeds(index) not in (None, *planned):
+            if not planned or self._parents.feeds(index) in (None, *planned):
+                self._elsewhere.pop(index, None)
+                continue
+            since = self._elsewhere.setdefault(index, now)
+            if now - moved_at >= SUSPICIOUS_S or now - since >= PATIENCE_S:
                 self._redirect(index, planned)
 
     def finished(self, info_hash: InfoHash) -> int | None:
@@ -78,6 +87,7 @@ class SegmentFetches:
         if index is not None:
             self._active.pop(index, None)
             self._moved_at.pop(index, None)
+            self._elsewhere.pop(index, None)
             self._parents.forget(index)
             self._prepared.discard(index)
             self._transfer.fetching.pop(info_hash, None)
@@ -121,6 +131,7 @@ class SegmentFetches:
         self._prepared.clear()
         self._active.clear()
         self._moved_at.clear()
+        self._elsewhere.clear()
         self._parents.release()
         self._transfer.fetching.clear()
 

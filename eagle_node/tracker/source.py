@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from eagle_node.base.ids import NodeId
 from eagle_node.tracker.cell import Cell
-from eagle_node.tracker.gain import Had
+from eagle_node.tracker.gain import Gains
 from eagle_node.tracker.health import Known
 from eagle_node.tracker.schema import NodeInfo
 
@@ -16,6 +16,7 @@ class Source:
     """A node that has the blob, a part of it, or is getting it."""
 
     known: Known
+    gains: Gains
     complete: bool = False
     have: bytes = b""
     """Verified segments, unless complete."""
@@ -38,8 +39,10 @@ class Source:
     """Peers that gave it no progress."""
     progressed: float = 0.0
     """When it last had more than before."""
-    had: Had | None = None
-    """Since when it is looked at whether it is as slow as thought."""
+    apart: float = 0.0
+    """Bytes/s, if it holds up others: it waits behind them until it has shown so much."""
+    held_up: set[NodeId] = field(default_factory=set)
+    """Those who were set apart since they got much less from it than it had."""
 
     @property
     def info(self) -> NodeInfo:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain, islice
 
 from eagle_node.base.ids import NodeId
 from eagle_node.blobs.segments import layout_of
 from eagle_node.tracker.bitmap import contains, count
-from eagle_node.tracker.gain import gained, had
+from eagle_node.tracker.gain import Gains
 from eagle_node.tracker.health import BAN_VOTES, Known, complain
 from eagle_node.tracker.holders import Holders
 from eagle_node.tracker.line import Line, ShapeFor
 from eagle_node.tracker.pace import Pace
-from eagle_node.tracker.plan import is_slow, order, shape_for
+from eagle_node.tracker.plan import SLOW, is_slow, order, shape_for
 from eagle_node.tracker.schema import NodeInfo
 from eagle_node.tracker.source import Source
 
+log = logging.getLogger(__name__)
+
 _NOTABLE = 0.1
 """By what share the usual rate must change for all to be compared with it again."""
+_DOUBTS = 2
+"""Nodes that may be slow themselves when they get little from one that has much."""
 
 
 class Wave:
@@ -205,7 +211,7 @@ class Wave:
     def _source(self, known: Known) -> Source:
         node_id = known.info.node_id
         if node_id not in self._sources:
-            self._sources[node_id] = Source(known)
+            self._sources[node_id] = Source(known, Gains(self.size))
             self._pace.note(known.rated)
         return self._sources[node_id]
 
@@ -236,21 +242,70 @@ class Wave:
             self._line.take_back(source)
 
     def _watch(self, source: Source, now: float) -> None:
-        """Believe a node that is taken for slow when it gets more than that."""
-        if not source.downloading or not is_slow(source.known.rated, self._pace.usual):
-            source.had = None
+        """Believe what nodes get: more than was measured, or less than who feeds them."""
+        if source.complete:
+            source.gains.forget()
+            source.apart = 0.0
+            source.held_up.clear()
             return
-        until = had(self.size, source.have, now)
-        rate = gained(source.had, until) if source.had is not None else None
-        if source.had is None or rate is not None:
-            source.had = until
-        if rate is not None and rate > source.known.rated.upload_rate:
-            source.known.gauge(source.node_id, rate, now, came=True)
-            self._note_pace(source, now)
+        source.gains.note(source.have, source.parents, now)
+        if not source.downloading:
+            return
+        at_least = source.gains.at_least
+        if is_slow(source.known.rated, self._pace.usual):
+            if at_least > source.known.rated.upload_rate:
+                source.known.gauge(source.node_id, at_least, now, came=True)
+                self._note_pace(source, now)
+        elif source.apart and at_least >= source.apart:
+            source.apart = 0.0
+            self._compare(source, now)
+        else:
+            self._suspect(source, now)
+
+    def _suspect(self, source: Source, now: float) -> None:
+        """Set apart who gets much less than all that feed it, which have nobody else to feed.
+
+        The third one that hangs on the same node convicts that instead: it was its uplink each
+        time. What comes from another zone may be slow at the border.
+        """
+        cell = source.cell
+        if cell is None or cell.lame or cell.closed:
+            return
+        feeders = [self._sources[feeder] for feeder in {*source.parents} if feeder is not None]
+        rates = [
+            source.gains.rate_behind(feeder.gains, SLOW)
+            for feeder in feeders
+            if feeder.info.zone == source.info.zone and feeder.load <= len(source.parents)
+        ]
+        if not feeders or len(rates) < len(feeders) or not all(rates):
+            return
+        suspects = [feeder for feeder in feeders if len(feeder.held_up) >= _DOUBTS]
+        for suspect in suspects:
+            self._convict(suspect, now)
+        if not suspects:
+            hosts = ", ".join(feeder.info.host for feeder in feeders)
+            log.info("%s is behind %s, and gets less than half as much", source.info.host, hosts)
+            source.apart = SLOW * min(rates)
+            for feeder in feeders:
+                feeder.held_up.add(source.node_id)
+            self._compare(source, now)
+
+    def _convict(self, suspect: Source, now: float) -> None:
+        """Set apart who has held up others, and take those back; a seeder has its place."""
+        if not suspect.downloading:
+            return
+        log.info("%s holds up one node after the other", suspect.info.host)
+        suspect.apart = math.inf
+        self._compare(suspect, now)
+        for node_id in sorted(suspect.held_up):
+            if (innocent := self._sources.get(node_id)) is not None:
+                innocent.apart = 0.0
+                self._compare(innocent, now)
+        suspect.held_up.clear()
 
     def _is_lame(self, source: Source, now: float) -> bool:
         """Whether nobody should wait for ``source``."""
-        slow = is_slow(source.known.rated, self._pace.usual)
+        slow = is_slow(source.known.rated, self._pace.usual) or source.apart > 0
         return slow or source.known.votes(now) >= BAN_VOTES
 
     def _start(self, source: Source, now: float, *, partial: bool, done: int) -> None:

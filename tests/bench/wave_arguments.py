@@ -57,6 +57,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     wave("--spread", type=float, help="seconds over which nodes arrive")
     wave("--late", type=float, help="share of nodes that arrive after half the wave")
     wave("--slow", type=float, help="share of nodes at a quarter of the rate")
+    wave("--sudden", action="store_true", help="these become slow when the wave begins")
     wave("--killed", type=float, help="share of nodes killed on the way")
     wave("--kill-seeder", action="store_true")
     wave("--kill-tracker", action="store_true")

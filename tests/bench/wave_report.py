@@ -91,6 +91,7 @@ def parameters(scenario: Scenario) -> dict[str, Any]:
         "spread_s": scenario.spread,
         "late": scenario.late,
         "slow": scenario.slow,
+        "sudden": scenario.sudden,
         "killed": scenario.killed,
         "kill_seeder": scenario.kill_seeder,
         "kill_tracker": scenario.kill_tracker,

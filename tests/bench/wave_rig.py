@@ -60,7 +60,8 @@ async def _stop(nodes: Sequence[Node]) -> None:
 async def _shape(scenario: Scenario, net: Network) -> None:
     await net.shape("origin", int((scenario.origin_rate or scenario.rate) * MBIT))
     for index in range(scenario.nodes):
-        await net.shape(f"n{index}", int(scenario.rate_of(index) * MBIT))
+        rate = scenario.rate if scenario.sudden else scenario.rate_of(index)
+        await net.shape(f"n{index}", int(rate * MBIT))
     if scenario.border is not None:
         for zone in range(scenario.zones):
             await net.shape(f"zone:z{zone}", int(scenario.border * MBIT))

@@ -61,6 +61,8 @@ class Wave:
         assert direct.took is not None
         if self.scenario.warm:
             await self._warm_up()
+        if self.scenario.sudden:
+            await self._slow_down()
         before = await self._account()
         pulls = await self._pull_all(direct.took)
         after = await self._account()
@@ -107,6 +109,11 @@ class Wave:
         await asyncio.sleep(ANNOUNCED_S)
         await self.net.shape("n0", int(scenario.rate_of(0) * MBIT))
         await self.net.shape("origin", int((scenario.origin_rate or scenario.rate) * MBIT))
+
+    async def _slow_down(self) -> None:
+        """Give slow nodes their rate, which nobody knows yet."""
+        for index in range(self.scenario.slow_from, self.scenario.nodes):
+            await self.net.shape(f"n{index}", int(self.scenario.rate_of(index) * MBIT))
 
     async def _pull_all(self, direct_s: float) -> list[Pull]:
         scenario, started = self.scenario, time.monotonic()

@@ -38,6 +38,8 @@ class Scenario:
     """Share of nodes that start after half of the wave."""
     slow: float = 0.0
     """Share of nodes whose links are `SLOWNESS` times slower."""
+    sudden: bool = False
+    """They become so when the wave begins: nobody can have measured it."""
     killed: float = 0.0
     """Share of nodes that are killed on the way, beside seeder and tracker."""
     kill_seeder: bool = False
@@ -102,6 +104,7 @@ class Scenario:
             (not self.sizes, "an image needs at least one layer: raise --layers"),
             (bool(small), f"layers are whole blocks of 512 bytes, at least four, not {small}"),
             (not all(0 <= share <= 1 for share in shares), "a share is between 0 and 1"),
+            (self.sudden and not self.slow, "--sudden needs nodes that become slow: give --slow"),
             (self.spread < 0, "--spread is a time: it cannot be negative"),
             (
                 not 1 <= self.zones <= self.nodes,

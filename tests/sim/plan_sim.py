@@ -33,12 +33,14 @@ from tests.sim.plan_lanes import Lanes
 
 BLOB: Digest = digest_of(b"the blob")
 _KEY = ("", BLOB)
-_MARKS = 8
-"""Progress adverts of a node per blob."""
+_PROGRESS_S = 4.0
+"""Between adverts of a node while it downloads."""
 _CALL_S = 15.0
 """Seconds between a node's signs of life."""
 _SUSPICIOUS_S = 0.75
 """Quiet seconds after which a new parent is dialled for what is under way, as the peer does."""
+_PATIENCE_S = 2.0
+"""Seconds after which it is dialled in any case."""
 _NOBODY = -1
 _LANES = 2
 """Parts of the blob that may come from different parents: as many as a plan has stripes at most."""
@@ -74,6 +76,8 @@ class Simulation:
         self.parent: Indices = np.full(table, _NOBODY)
         self.coming: Indices = np.full(table, _NOBODY)
         """Parents from the next segment on."""
+        self.heard: Floats = np.zeros(table)
+        """When a node heard of them."""
         self.until: Floats = np.zeros(table)
         """Where in the stripe that segment begins."""
         self.moved: Floats = np.zeros(table)
@@ -86,7 +90,9 @@ class Simulation:
         noticed = [network.stall_s if host.silent else network.probe_s for host in hosts]
         self.noticed_s: Floats = np.array(noticed)
         self.link: Floats = np.array([host.rate or network.rate for host in hosts])
-        self.marks: NDArray[np.int64] = np.zeros(len(hosts), dtype=np.int64)
+        phase = random.Random(network.seed)
+        self.told: Floats = np.array([h.joins - phase.uniform(0, _PROGRESS_S) for h in hosts])
+        """When a node last told how far it is."""
         self.failed: list[set[NodeId]] = [set() for _ in hosts]
         self.gone: list[set[NodeId]] = [set() for _ in hosts]
         self.zones, self.zone = np.unique([host.info.zone for host in hosts], return_inverse=True)
@@ -188,20 +194,25 @@ class Simulation:
 
     def _report(self, now: float) -> None:
         total = self.have.sum(axis=1)
-        marks = (total * _MARKS / (self.network.size - 1)).astype(np.int64)
-        for at in np.nonzero((marks > self.marks) & ~self.done & (self.dies > now))[0]:
-            if total[at] >= self.network.size - 1:
+        whole = total >= self.network.size - 1
+        due = self.joined & (whole | (now - self.told >= _PROGRESS_S))
+        self.told[due] = now
+        if due[0] and not self.hosts[0].warm and not whole[0]:
+            have = self.lanes.bitmap(self.have[0])
+            self._advertise(0, have=have, now=now, fetching=True)
+        for at in np.nonzero(due & ~self.done & (self.dies > now))[0]:
+            if whole[at]:
                 self.done[at] = True
                 self.outcome.finished[self.hosts[int(at)].info.node_id] = now
                 self._advertise(int(at), have=None, now=now)
             else:
                 self._advertise(int(at), have=self.lanes.bitmap(self.have[at]), now=now)
-        self.marks = marks
 
     def _switch(self, now: float) -> None:
         """Take the parents that were hinted at, where the segment under way has ended."""
         due = (self.coming >= 0) & (self.have >= self.until - TRIFLE)
         due |= (self.coming >= 0) & (now - self.moved >= _SUSPICIOUS_S)
+        due |= (self.coming >= 0) & (now - self.heard >= _PATIENCE_S)
         self.parent[due] = self.coming[due]
         self.coming[due] = _NOBODY
         self.since[due] = self.moved[due] = now
@@ -232,6 +243,7 @@ class Simulation:
             if other != _NOBODY:
                 self.coming[at, lane] = self.parent[at, lane]
                 self.until[at, lane] = self.lanes.next_end(lane, self.have[at, lane] + 1)
+                self.heard[at, lane] = now
                 self.parent[at, lane] = other
             self.moved[at, lane] = now
             self.outcome.starved += 1
@@ -263,6 +275,7 @@ class Simulation:
             for lane, parent in enumerate(self._firsts(plan)):
                 self.coming[at, lane] = parent if parent != self.parent[at, lane] else _NOBODY
                 self.until[at, lane] = self.lanes.next_end(lane, self.have[at, lane])
+                self.heard[at, lane] = now
 
     def _note_changes(self, now: float, besides: int) -> None:
         for _, node_id in self.machine.take_changed():
@@ -285,10 +298,12 @@ class Simulation:
             gone=tuple(sorted(self.gone[at])),
         )
 
-    def _advertise(self, at: int, *, have: bytes | None, now: float) -> None:
-        held = Holding(digest=BLOB, size=self.network.size, have=have)
+    def _advertise(
+        self, at: int, *, have: bytes | None, now: float, fetching: bool = False
+    ) -> None:
+        held = Holding(digest=BLOB, size=self.network.size, have=have, fetching=fetching)
         self.machine.advertise(Advert(node=self.hosts[at].info, held=(held,)), now)
-        self._note_changes(now, besides=at)
+        self._note_changes(now, besides=_NOBODY)
 
     def _gauge_all(self) -> None:
         """Nodes come up one after the other, and measure against those that the tracker names."""

@@ -9,7 +9,7 @@ import pytest
 
 from eagle_node.base.ids import NodeId
 from eagle_node.peer.parents import Parents
-from eagle_node.peer.segments import SUSPICIOUS_S, SegmentFetches
+from eagle_node.peer.segments import PATIENCE_S, SUSPICIOUS_S, SegmentFetches
 from eagle_node.tracker.schema import PeerAddress, Plan
 
 OLD, NEW = (
@@ -82,4 +82,30 @@ async def test_what_stands_still_with_its_planned_parent_is_left(scene: Scene) -
     """It has nothing to give yet: asking again would not help."""
     scene.now = 10 * SUSPICIOUS_S
     scene.fetches.turn_to_plan()
+    assert scene.announced == []
+
+
+async def test_what_moves_has_some_time_to_end_as_it_has_begun(scene: Scene) -> None:
+    """Its feeder may be slow: the plan may have changed for that."""
+    scene.plan(NEW)
+    for moment in (0.0, 0.5, 1.0, 1.5, 2.0):
+        scene.now = moment
+        scene.fetches.progressed(1, 1 + int(moment * 16384))  # type: ignore[arg-type]
+        scene.fetches.turn_to_plan()
+        assert (1 in scene.announced) is (moment >= PATIENCE_S)
+    assert await scene.offers[1]() == [NEW]
+    scene.now = 10.0
+    scene.fetches.progressed(1, 1 << 20)  # type: ignore[arg-type]
+    scene.fetches.turn_to_plan()
+    assert scene.announced.count(1) == 1
+
+
+async def test_a_plan_that_changes_back_turns_nothing(scene: Scene) -> None:
+    """Patience begins anew with each change."""
+    for moment, parent in ((0.0, NEW), (1.5, OLD), (1.6, NEW), (3.0, NEW)):
+        scene.now = moment
+        scene.plan(parent)
+        for index in (0, 1):
+            scene.fetches.progressed(index, 1 + int(moment * 16384))  # type: ignore[arg-type]
+        scene.fetches.turn_to_plan()
     assert scene.announced == []
