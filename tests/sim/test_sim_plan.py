@@ -121,9 +121,12 @@ def test_slow_nodes_hold_up_their_like_only() -> None:
     assert outcome.last_s <= 1.15 * EVEN.size / slow
 
 
-def unequal(count: int, seed: int, zones: int = 1) -> tuple[list[Host], set[int]]:
-    """A fleet that says nothing of its links, and which of it are slow: any quarter."""
-    slow = set(random.Random(seed).sample(range(1, count + 1), count // 4))
+def unequal(
+    count: int, seed: int, zones: int = 1, lame: int | None = None
+) -> tuple[list[Host], set[int]]:
+    """A fleet that says nothing of its links, and which of it are slow: any quarter, or ``lame``."""
+    lame = count // 4 if lame is None else lame
+    slow = set(random.Random(seed).sample(range(1, count + 1), lame))
     hosts = [
         replace(host, rate=RATE / 4) if at in slow else host
         for at, host in enumerate(fleet(count, rate=0, seed=seed, zones=zones))
@@ -152,6 +155,28 @@ def test_links_that_were_measured_hold_up_their_like_only(count: int, seed: int)
     assert ends(hosts, outcome, set(range(1, count + 1)) - slow) <= 1.15 * EVEN.direct_s
     assert ends(hosts, outcome, slow) <= 1.15 * 4 * EVEN.direct_s
     assert outcome.seeder_copies <= 1.01
+
+
+@pytest.mark.parametrize(
+    ("count", "lame", "seed", "times"),
+    [
+        (20, 0, 1, 1.05),
+        *((20, 5, seed, 1.6) for seed in range(1, 4)),
+        (200, 4, 1, 1.3),
+        pytest.param(200, 20, 1, 1.8, marks=pytest.mark.slow),
+    ],
+)
+def test_links_that_nobody_has_measured_are_found_on_the_way(
+    count: int, lame: int, seed: int, times: float
+) -> None:
+    """One after the other, while the wave waits for it: it would take four times as long."""
+    network = replace(EVEN, size=512 * MIB, seed=seed)
+    hosts, slow = unequal(count, seed, lame=lame)
+    outcome = run(hosts, network)
+    assert ends(hosts, outcome, set(range(1, count + 1)) - slow) <= times * network.direct_s
+    if slow:
+        assert ends(hosts, outcome, slow) <= 1.1 * 4 * network.direct_s
+    assert outcome.seeder_copies <= 1.15
 
 
 def test_slow_nodes_cross_no_border_for_others_sake() -> None:

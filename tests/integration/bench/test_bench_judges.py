@@ -126,6 +126,7 @@ def test_layers_of_a_real_image_add_up() -> None:
         {"nodes": 6, "killed": 0.67, "freeze": True},
         {"nodes": 20, "killed": 0.95},
         {"late": 1.5},
+        {"sudden": True},
     ],
 )
 def test_scenarios_that_nobody_could_finish_are_refused(fields: dict[str, object]) -> None:
