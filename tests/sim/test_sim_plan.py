@@ -124,7 +124,7 @@ def test_slow_nodes_hold_up_their_like_only() -> None:
 def unequal(
     count: int, seed: int, zones: int = 1, lame: int | None = None
 ) -> tuple[list[Host], set[int]]:
-    """A fleet that says nothing of its links, and which of it are slow: any quarter, or ``lame``."""
+    """A fleet that says nothing of its links, and which of it are slow: a quarter, or ``lame``."""
     lame = count // 4 if lame is None else lame
     slow = set(random.Random(seed).sample(range(1, count + 1), lame))
     hosts = [
