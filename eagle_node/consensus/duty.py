@@ -93,9 +93,9 @@ class Duty:
             if (
                 record.holder == node
                 and held.epoch >= record.epoch
-                and not self.clock.is_released(record)
+                and not self.clock.is_given_up(record)
             ):
-                self.clock.release(record)
+                self.clock.release(record, beat.session)
                 self._shy[(node, role_of(held.lease))] = now + _SHY_S
         self.clock.renew(registry, node, now)
 

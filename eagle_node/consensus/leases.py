@@ -8,7 +8,10 @@ Why there are never two valid holders of one lease:
 - A new leader learns that last contact from the votes (`Elected.contact_at`) and grants no lease to
   another node before ``lease_s`` have passed since. Within one term the leader does the same from
   the beat's arrival.
-- A node that gives a lease up refuses later answers for that epoch.
+- A node that gives a lease up refuses later answers for that epoch. What a process said before it
+  died may come when the next one of the same node has been told that it holds the lease: only a
+  release by the one session that this leader has told frees a lease at once. Any other makes it be
+  renewed no more, and frees it when its time is up.
 """
 
 from __future__ import annotations
@@ -104,7 +107,10 @@ class LeaseClock:
         """Until then, former leaders' leases may be valid."""
         self._free_at: dict[str, float] = {}
         self._released: dict[str, int] = {}
+        self._given_up: dict[str, int] = {}
         self._leaving: dict[str, int] = {}
+        self._told: dict[str, tuple[int, frozenset[int]]] = {}
+        """The epoch of each lease, and the holder's sessions that may hold it by an answer."""
 
     def granted(self, record: LeaseRecord, now: float) -> None:
         """A grant was committed: the holder has a lease's time for its first beat."""
@@ -124,9 +130,18 @@ class LeaseClock:
             if record.holder == node and not self.is_leaving(record)
         )
 
-    def release(self, record: LeaseRecord) -> None:
-        """The holder has stopped using a lease, and takes no more answers for its epoch."""
-        self._released[record.name] = record.epoch
+    def told(self, leases: Iterable[Held], session: int) -> None:
+        """An answer with ``leases`` goes to a session of their holder."""
+        for held in leases:
+            epoch, sessions = self._told.get(held.lease, (held.epoch, frozenset()))
+            before = sessions if epoch == held.epoch else frozenset()
+            self._told[held.lease] = held.epoch, before | {session}
+
+    def release(self, record: LeaseRecord, session: int) -> None:
+        """A session of the holder uses a lease no more, and takes no answers for its epoch."""
+        self._given_up[record.name] = record.epoch
+        if self._told.get(record.name) == (record.epoch, frozenset({session})):
+            self._released[record.name] = record.epoch
 
     def let_go(self, records: Iterable[LeaseRecord]) -> None:
         """Renew these leases no more, and all others again: they are to go elsewhere."""
@@ -134,10 +149,14 @@ class LeaseClock:
 
     def is_leaving(self, record: LeaseRecord) -> bool:
         """Whether its holder is not to hold it any longer."""
-        return self._leaving.get(record.name) == record.epoch or self.is_released(record)
+        return self._leaving.get(record.name) == record.epoch or self.is_given_up(record)
+
+    def is_given_up(self, record: LeaseRecord) -> bool:
+        """Whether its holder has said that it holds it no longer."""
+        return self._given_up.get(record.name) == record.epoch
 
     def is_released(self, record: LeaseRecord) -> bool:
-        """Whether its holder has given it up."""
+        """Whether no process of its holder can hold it any longer."""
         return self._released.get(record.name) == record.epoch
 
     def is_free(self, record: LeaseRecord, now: float) -> bool:

@@ -210,6 +210,7 @@ class Seat:
             registry=self.registry,
             timing=self._timing,
         )
+        duty.clock.told(reply.leases, renewal.beat.session)
         self._outbox.send(renewal.node, reply, renewal.beat.me.address)
 
     def _dissolve(self, merger: Merger) -> None:

@@ -1,8 +1,10 @@
 """Whole clusters of the real consensus machine in virtual time, on a network and disks that fail.
 
 One seed is one story: who crashes, what is lost, late, doubled or cut off, whose disk is full,
-whose clock runs at what rate. After every event the invariants of raft and of the leases hold; when
-the faults end, the cluster heals. ``python -m tests.sim.consensus_sim SEED`` tells a seed's story.
+whose clock runs at what rate. Only requests are not doubled: they go over one connection (TCP) and
+are not sent again, for who leads no more refuses what it may have taken before. After every event
+the invariants of raft and of the leases hold; when the faults end, the cluster heals.
+``python -m tests.sim.consensus_sim SEED`` tells a seed's story.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from eagle_node.consensus.events import (
 from eagle_node.consensus.leases import applied
 from eagle_node.consensus.log import Log
 from eagle_node.consensus.machine import Node
-from eagle_node.consensus.messages import Message
+from eagle_node.consensus.messages import Message, Request
 from eagle_node.consensus.policy import Candidate, Wanted
 from eagle_node.consensus.raft_events import Persist
 from eagle_node.consensus.records import (
@@ -352,8 +354,8 @@ class World:
 
     def _transmit(self, host: Host, target: NodeId, message: Message) -> None:
         source = host.candidate.node_id
-        copies = 2 if self.chance.random() < self.faults.duplication else 1
-        for _ in range(copies):
+        doubled = self.chance.random() < self.faults.duplication
+        for _ in range(2 if doubled and not isinstance(message, Request) else 1):
             if (source, target) in self._cut or self.chance.random() < self.faults.loss:
                 continue
             if self.chance.randrange(_CODEC_EVERY) == 0:
