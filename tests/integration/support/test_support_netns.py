@@ -106,7 +106,13 @@ async def test_namespaces_go_when_their_owner_dies(number: signal.Signals, tmp_p
 
         await until(is_made, what="the network")
         name = owner.log().split()[0]
-        async with running(["sleep", "60"], log=tmp_path / "sleep.log", namespace=name) as inside:
+        sleeper = ["sh", "-c", "echo inside; exec sleep 60"]
+        async with running(sleeper, log=tmp_path / "sleep.log", namespace=name) as inside:
+
+            async def is_inside() -> bool:
+                return "inside" in inside.log()
+
+            await until(is_inside, what="a process in the namespace")
             os.kill(owner.pid, number)
             await owner.wait()
 
