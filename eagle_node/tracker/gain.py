@@ -6,6 +6,7 @@ seconds. So what was gained is known within some segments, which a long look mak
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Gains:
         self._had: deque[_Had] = deque(maxlen=_KEPT)
         self._last = _Had(0, 0.0)
         self._parents: Hashable = ()
+        self._alone_since = -math.inf
 
     def note(self, have: bytes, parents: Hashable, now: float) -> None:
         """Take in an advert; with other ``parents`` than before all begins anew."""
@@ -48,8 +50,13 @@ class Gains:
             self._had.clear()
             self._parents = parents
         self._last = _Had(sum(self._segments[number].length for number in unpack(have)), now)
-        if not self._had or self._last.size - self._had[-1].size >= self._largest:
+        before = self._had[-1] if self._had else _Had(-self._largest, -math.inf)
+        if self._last.size - before.size >= self._largest or before.at < self._alone_since:
             self._had.append(self._last)
+
+    def shared(self) -> None:
+        """Other blobs have used the link till now: how little came says nothing of it."""
+        self._alone_since = self._last.at
 
     def forget(self) -> None:
         """Begin anew."""
@@ -71,7 +78,9 @@ class Gains:
         if ahead is None or other._last.size - self._last.size < lead:
             return 0.0
         since = next((had for had in self._looks() if had.at <= ahead.at), None)
-        if since is None or self._rate(since, -self._largest) >= share * other._rate(ahead):
+        if since is None or since.at < self._alone_since:
+            return 0.0
+        if self._rate(since, -self._largest) >= share * other._rate(ahead):
             return 0.0
         return other._rate(ahead)
 

@@ -95,7 +95,11 @@ class Machine:
     def load(self, key: WaveKey, size: int, rows: Iterable[HeldRow], now: float) -> None:
         """Take in all holders of a blob."""
         self._waves[key] = Wave(
-            size, now, lambda node_id: self._changed.add((key, node_id)), self._shape
+            size,
+            now,
+            lambda node_id: self._changed.add((key, node_id)),
+            self._shape,
+            elsewhere=lambda node_id: self._is_busy(node_id, but=key),
         )
         for row in rows:
             known = self._nodes.get(row.node_id)
@@ -311,9 +315,9 @@ class Machine:
             if not self._waves[key].describe(known, now):
                 self._drop(key, info.node_id)
 
-    def _is_busy(self, node_id: NodeId) -> bool:
-        """Whether a wave uses the node's link."""
-        return any(self._waves[key].uses(node_id) for key in self._waves_of[node_id])
+    def _is_busy(self, node_id: NodeId, but: WaveKey | None = None) -> bool:
+        """Whether a wave, another one than ``but``, uses the node's link."""
+        return any(self._waves[k].uses(node_id) for k in self._waves_of[node_id] if k != but)
 
     def _remember(self, info: NodeInfo) -> None:
         self._gauging.add(info)

@@ -36,6 +36,7 @@ class Wave:
         now: float,
         changed: Callable[[NodeId], None],
         shape: ShapeFor = shape_for,
+        elsewhere: Callable[[NodeId], bool] = lambda _: False,
     ) -> None:
         self.size = size
         self._segments = len(layout_of(size).segments)
@@ -43,6 +44,8 @@ class Wave:
         """When somebody last asked for it."""
         self._changed = changed
         """Called for each downloader whose parents have become others, or that was dropped."""
+        self._elsewhere = elsewhere
+        """Whether another wave uses a node's link."""
         self._sources: dict[NodeId, Source] = {}
         self._holders = Holders()
         self._pace = Pace()
@@ -266,12 +269,15 @@ class Wave:
         """Set apart who gets much less than all that feed it, which have nobody else to feed.
 
         The third one that hangs on the same node convicts that instead: it was its uplink each
-        time. What comes from another zone may be slow at the border.
+        time. What comes from another zone may be slow at the border, and other blobs share links.
         """
         cell = source.cell
         if cell is None or cell.lame or cell.closed:
             return
         feeders = [self._sources[feeder] for feeder in {*source.parents} if feeder is not None]
+        if any(self._elsewhere(each.node_id) for each in (source, *feeders)):
+            source.gains.shared()
+            return
         rates = [
             source.gains.rate_behind(feeder.gains, SLOW)
             for feeder in feeders

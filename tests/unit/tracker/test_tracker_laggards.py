@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import pytest
+
 from eagle_node.blobs.segments import layout_of
 from eagle_node.tracker.bitmap import pack
-from tests.unit.tracker.builders import SEGMENTS, SIZE, Cluster, node
+from tests.unit.tracker.builders import SEGMENTS, SIZE, Cluster, blob, node
 
 FAST, SLOW = 1_000_000, 240_000
 """Bytes/s."""
@@ -146,6 +148,21 @@ def test_who_shares_an_uplink_is_not_thought_slow() -> None:
     wave.uplinks[4] = 2 * SLOW
     wave.flows(12.0)
     assert wave.feeder(5) == 4
+
+
+@pytest.mark.parametrize("busy", [3, 4])
+def test_links_that_other_blobs_use_say_nothing(busy: int) -> None:
+    """Neither of who gets little, nor of who feeds it; once they are alone they are looked at."""
+    wave, other = Wave(), blob("other")
+    wave.joins(wave.nodes[busy], digest=other)
+    wave.links[4] = SLOW
+    wave.flows(24.0)
+    assert wave.line(8) == [2, 3, 4, 5, 6, 7, 8]
+    wave.holds(wave.nodes[busy], digest=other)
+    wave.flows(4.0)
+    assert wave.line(8) == [2, 3, 4, 5, 6, 7, 8]
+    wave.flows(8.0)
+    assert wave.feeder(4) == 8
 
 
 def test_a_node_that_ends_is_blamed_for_nothing() -> None:
