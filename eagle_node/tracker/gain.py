@@ -58,10 +58,6 @@ class Gains:
         """Other blobs have used the link till now: how little came says nothing of it."""
         self._alone_since = self._last.at
 
-    def forget(self) -> None:
-        """Begin anew."""
-        self._had.clear()
-
     @property
     def at_least(self) -> int:
         """Bytes/s that it has had for sure, in one look or another; 0: it is too short to tell."""

@@ -16,7 +16,6 @@ class Source:
     """A node that has the blob, a part of it, or is getting it."""
 
     known: Known
-    gains: Gains
     complete: bool = False
     have: bytes = b""
     """Verified segments, unless complete."""
@@ -39,6 +38,8 @@ class Source:
     """Peers that gave it no progress."""
     progressed: float = 0.0
     """When it last had more than before."""
+    gains: Gains | None = None
+    """What it has had, while it gets the blob from others or from the origin."""
     apart: float = 0.0
     """Bytes/s, if it holds up others: it waits behind them until it has shown so much."""
     held_up: set[NodeId] = field(default_factory=set)

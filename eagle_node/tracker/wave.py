@@ -214,7 +214,7 @@ class Wave:
     def _source(self, known: Known) -> Source:
         node_id = known.info.node_id
         if node_id not in self._sources:
-            self._sources[node_id] = Source(known, Gains(self.size))
+            self._sources[node_id] = Source(known)
             self._pace.note(known.rated)
         return self._sources[node_id]
 
@@ -247,14 +247,17 @@ class Wave:
     def _watch(self, source: Source, now: float) -> None:
         """Believe what nodes get: more than was measured, or less than who feeds them."""
         if source.complete:
-            source.gains.forget()
+            source.gains = None
             source.apart = 0.0
             source.held_up.clear()
             return
-        source.gains.note(source.have, source.parents, now)
+        if not source.downloading and not source.fetching:
+            return
+        source.gains = gains = source.gains or Gains(self.size)
+        gains.note(source.have, source.parents, now)
         if not source.downloading:
             return
-        at_least = source.gains.at_least
+        at_least = gains.at_least
         if is_slow(source.known.rated, self._pace.usual):
             if at_least > source.known.rated.upload_rate:
                 source.known.gauge(source.node_id, at_least, now, came=True)
@@ -263,9 +266,9 @@ class Wave:
             source.apart = 0.0
             self._compare(source, now)
         else:
-            self._suspect(source, now)
+            self._suspect(source, gains, now)
 
-    def _suspect(self, source: Source, now: float) -> None:
+    def _suspect(self, source: Source, gains: Gains, now: float) -> None:
         """Set apart who gets much less than all that feed it, which have nobody else to feed.
 
         The third one that hangs on the same node convicts that instead: it was its uplink each
@@ -276,12 +279,14 @@ class Wave:
             return
         feeders = [self._sources[feeder] for feeder in {*source.parents} if feeder is not None]
         if any(self._elsewhere(each.node_id) for each in (source, *feeders)):
-            source.gains.shared()
+            gains.shared()
             return
         rates = [
-            source.gains.rate_behind(feeder.gains, SLOW)
+            gains.rate_behind(feeder.gains, SLOW)
             for feeder in feeders
-            if feeder.info.zone == source.info.zone and feeder.load <= len(source.parents)
+            if feeder.gains is not None
+            and feeder.info.zone == source.info.zone
+            and feeder.load <= len(source.parents)
         ]
         if not feeders or len(rates) < len(feeders) or not all(rates):
             return

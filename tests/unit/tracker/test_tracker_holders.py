@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import islice
 
 from eagle_node.base.ids import NodeId
-from eagle_node.tracker.gain import Gains
 from eagle_node.tracker.health import Known
 from eagle_node.tracker.holders import Holders
 from eagle_node.tracker.schema import NodeInfo
 from eagle_node.tracker.source import Source
-from tests.unit.tracker.builders import SIZE, node, node_id
+from tests.unit.tracker.builders import node, node_id
 
 
 class Shelf:
@@ -24,7 +23,7 @@ class Shelf:
 
     def add(self, info: NodeInfo, *, complete: bool = True, feeds: int = 0) -> Source:
         """A source that feeds so many others."""
-        source = Source(Known(info, 0.0), Gains(SIZE), complete=complete)
+        source = Source(Known(info, 0.0), complete=complete)
         source.children = {node_id(1000 + child): 1 for child in range(feeds)}
         self.sources[info.node_id] = source
         self.place(source)
@@ -131,7 +130,7 @@ def test_who_is_removed_is_listed_no_more() -> None:
     gone = shelf.sources.pop(node_id(1))
     for _ in range(2):
         shelf.holders.remove(gone)
-    shelf.holders.remove(Source(Known(node(7), 0.0), Gains(SIZE)))
+    shelf.holders.remove(Source(Known(node(7), 0.0)))
     shelf.holders.check(shelf.sources)
     assert shelf.near(node(9)) == [2]
 
