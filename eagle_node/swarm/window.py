@@ -6,9 +6,11 @@ own download slows down, as does that of every node behind it. So a receiver ann
 what comes in the round trip and `_QUEUE_S` more.
 
 Too small a window is worse than none: a child whose own uplink holds back its acknowledgements for
-longer than the window lasts leaves its parent's uplink idle. Twenty nodes, one of them warm, links
-of 20 Mbit/s and queues of 50 ms, cubic, four segments at a time: 1.12 times a direct download with
-`_QUEUE_S`, 1.125 with 45 ms, 1.13 with 17.
+longer than the window lasts leaves its parent's uplink idle, most of all the seeder's, whose child
+has one or two segments to ask for at a time. Twenty nodes, 32 MiB, links of 10 Mbit/s and queues of
+50 ms, cubic, medians in direct downloads: 1.117 to 1.140 with 28 ms, 1.108 and 1.119 with 50, 1.103
+and 1.110 with 65, 1.115 with 80, 1.119 with 120. With 28 ms the seeder's connections stood before a
+full window for half of the time that they had something to send (``rwnd_limited``, ss(8)).
 
 That matters on slow links; beyond `_LARGEST` the kernel's own window is better.
 """
@@ -21,7 +23,7 @@ from eagle_node.base.bounded import BoundedDict
 from eagle_node.runtime.clock import Clock, monotonic
 from eagle_node.swarm.events import Traffic
 
-_QUEUE_S = 0.028
+_QUEUE_S = 0.06
 """Seconds of the download's rate that may wait on the way, for each connection. Blobs that come at
 the same time share it."""
 _SMALLEST = 20 << 10
