@@ -37,9 +37,9 @@ def test_segments_cover_every_byte_once(size: int) -> None:
 @given(sizes)
 @example(10 * GIB)
 def test_a_blob_has_few_segments_and_an_early_first_one(size: int) -> None:
-    """Up to 10 GiB at most 400 torrents; the first can be shared after 4 MiB at the latest."""
+    """Up to 10 GiB at most 640 torrents; the first can be shared after 4 MiB at the latest."""
     segments = layout_of(size).segments
-    assert len(segments) <= 400
+    assert len(segments) <= 640
     assert all(segment.length <= 4 << 20 for segment in segments[:1])
 
 

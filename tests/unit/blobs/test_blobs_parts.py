@@ -25,8 +25,8 @@ SIZE = 24 * MIB + 123
 DATA = content(SIZE)
 DIGEST = digest_of(DATA)
 SEGMENTS = layout_of(SIZE).segments
-BIG = next(each for each in SEGMENTS if each.length == MIB)
-"""A segment of 64 blocks."""
+BIG = max(SEGMENTS, key=lambda each: each.length)
+"""A segment of 32 blocks."""
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_a_small_range_wants_blocks_and_no_segment(cache: Cache, arrival: 
     await demanded(arrival)
     assert arrival.missing() == []
     assert arrival.missing_parts() == [ByteRange(BIG.start + BLOCK, BIG.start + 2 * BLOCK)]
-    large = reading(cache, BIG.start, BIG.start + MIB // 2)
+    large = reading(cache, BIG.start, BIG.start + BIG.length // 2)
     while len(arrival.demand) < 2:
         await arrival.changed()
     assert (arrival.missing(), arrival.missing_parts()) == ([BIG.index], [])
@@ -144,7 +144,7 @@ async def test_a_part_beside_a_segment_that_is_being_written(
 
 async def test_parts_that_cover_a_segment_are_the_segment(cache: Cache, arrival: Arrival) -> None:
     """In whatever order they came; not while somebody writes it."""
-    middle = BIG.start + MIB // 2
+    middle = BIG.start + BIG.length // 2
     await write(cache, arrival, middle, BIG.stop)
     assert not arrival.parts_complete(BIG.index)
     await write(cache, arrival, BIG.start, middle)
@@ -192,14 +192,13 @@ async def test_parts_alone_survive_a_pause(cache: Cache, arrival: Arrival) -> No
 
 async def test_parts_count_against_the_limit(tmp_path: Path) -> None:
     """Not the segments that they are of: a lazy puller touches many."""
-    async with make_cache(tmp_path / "cache", limit=MIB) as cache:
+    async with make_cache(tmp_path / "cache", limit=MIB // 2) as cache:
         arrival = await cache.arrive(DIGEST, SIZE)
         for segment in SEGMENTS[::2]:
             await write(cache, arrival, segment.start, segment.start + BLOCK)
         assert cache.used == BLOCK * len(SEGMENTS[::2])
-        large = next(each for each in SEGMENTS if each.length == MIB)
         with pytest.raises(NoSpace, match="--cache-size"):
-            await write(cache, arrival, large.start, large.stop)
+            await write(cache, arrival, BIG.start, BIG.stop)
         cache.check()
 
 

@@ -11,7 +11,7 @@ MIB = 1 << 20
 
 def test_a_large_blob_grows_from_small_segments_and_ends_in_small_ones() -> None:
     """A wire constant: every node of a cluster cuts blobs alike (`LAYOUT_VERSION`)."""
-    assert LAYOUT_VERSION == 4
+    assert LAYOUT_VERSION == 5
     lengths = [segment.length for segment in layout_of(10 << 30).segments]
     assert lengths[0] == MIB // 4
     assert max(lengths) == 64 * MIB
@@ -20,6 +20,13 @@ def test_a_large_blob_grows_from_small_segments_and_ends_in_small_ones() -> None
     assert lengths[:grown] == sorted(lengths[:grown])
     shrunk = len(lengths) - lengths[::-1].index(64 * MIB)
     assert lengths[shrunk:] == sorted(lengths[shrunk:], reverse=True)
+
+
+@pytest.mark.parametrize("mib", [64, 100, 256, 1 << 10, 10 << 10])
+def test_no_segment_is_a_large_part_of_a_blob(mib: int) -> None:
+    """Everybody waits for as long as the largest takes to reach the seeder."""
+    layout = layout_of(mib * MIB)
+    assert max(segment.length for segment in layout.segments) <= mib * MIB // 64
 
 
 def test_an_empty_blob_has_no_segments() -> None:
