@@ -69,12 +69,13 @@ class SegmentFetches:
         """Dial the planned parent for what is active, and hangs on somebody else.
 
         Those who stand still go first: who feeds them may be behind this node by now, and wait for
-        it for ever. Others have `PATIENCE_S` to end as they have begun.
+        it for ever, or the plan named nobody when they were started. Others have `PATIENCE_S` to
+        end as they have begun.
         """
         now = self._means.clock()
         for index, moved_at in self._moved_at.items():
             planned = self._parents.planned(self._parents.stripe_of(index))[:1]
-            if not planned or self._parents.feeds(index) in (None, *planned):
+            if not planned or self._parents.feeds(index) in planned:
                 self._elsewhere.pop(index, None)
                 continue
             since = self._elsewhere.setdefault(index, now)

@@ -42,23 +42,23 @@ class Scene:
         job.blob = SimpleNamespace(digest="sha256:0")
         self.fetches = SegmentFetches(job, transfer, lambda _: None)  # type: ignore[arg-type]
 
-    async def start(self) -> None:
+    async def start(self, *parents: PeerAddress) -> None:
         """Both segments, and what libtorrent asks for then."""
-        self.plan(OLD)
         for index in (0, 1):
             self.fetches.prepare(index)
             self.fetches.start(index)
-            assert await self.offers[index]() == [OLD]
+            assert await self.offers[index]() == [*parents]
 
-    def plan(self, parent: PeerAddress) -> None:
+    def plan(self, *parents: PeerAddress) -> None:
         """The tracker names a parent."""
-        self.parents.take(Plan(stripes=((parent,),), interval_s=1.0), NodeId("f" * 32))
+        self.parents.take(Plan(stripes=(parents,), interval_s=1.0), NodeId("f" * 32))
 
 
 @pytest.fixture
 async def scene() -> Scene:
     made = Scene()
-    await made.start()
+    made.plan(OLD)
+    await made.start(OLD)
     return made
 
 
@@ -109,3 +109,17 @@ async def test_a_plan_that_changes_back_turns_nothing(scene: Scene) -> None:
             scene.fetches.progressed(index, 1 + int(moment * 16384))  # type: ignore[arg-type]
         scene.fetches.turn_to_plan()
     assert scene.announced == []
+
+
+async def test_what_was_started_while_nobody_was_planned_turns_to_the_plan() -> None:
+    """Nobody was dialled then, and what comes later would hide that it stands still."""
+    scene = Scene()
+    scene.plan(OLD)
+    scene.plan()
+    await scene.start()
+    scene.fetches.turn_to_plan()
+    scene.plan(NEW)
+    scene.now = SUSPICIOUS_S
+    scene.fetches.turn_to_plan()
+    assert scene.announced == [0, 1]
+    assert await scene.offers[0]() == [NEW]
