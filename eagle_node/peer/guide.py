@@ -68,7 +68,8 @@ class Guide:
         while True:
             before = self._parents.revision
             try:
-                plan = await self._means.tracker.plan(self._request(after=before))
+                asked = self._request(after=before)
+                plan = await self._means.tracker.plan(asked, done=self._done)
             except Unavailable:
                 await asyncio.sleep(_REPLAN_S)
                 continue
@@ -123,6 +124,9 @@ class Guide:
             if (found := await round_trip_s(parents[host])) is not None:
                 self._means.window.measured(host, found)
 
+    def _done(self) -> int:
+        return len(self._transfer.arrival.have)
+
     def _request(self, *, after: str = "") -> PlanRequest:
         return PlanRequest(
             node=self._means.node(),
@@ -130,7 +134,7 @@ class Guide:
             size=self._transfer.arrival.layout.size,
             failed=tuple(self._parents.failed),
             gone=tuple(self._parents.gone),
-            done=len(self._transfer.arrival.have),
+            done=self._done(),
             partial=not self._transfer.arrival.whole_wanted,
             after=after,
         )

@@ -6,7 +6,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
 
@@ -126,18 +126,21 @@ class TrackerClient:
         """Trackers in the order to ask about ``digest``: all nodes ask the same one first."""
         return self._in_order(digest)
 
-    async def plan(self, request: PlanRequest) -> Plan:
+    async def plan(self, request: PlanRequest, *, done: Callable[[], int] | None = None) -> Plan:
         """Peers for a blob, by the tracker that planned it last; `Unavailable` when none answers.
 
-        With ``after`` set it takes until the plan has changed, `HOLD_S` at the most, or until
-        another tracker is to be asked.
+        With ``after`` set it takes until the plan has changed, `HOLD_S` at the most; another
+        tracker may be asked meanwhile. ``done`` says how many segments the node has by then: that
+        tracker puts in their order by it who waited with another one.
         """
         errors: dict[str, str] = {}
         for url in self._planners(request.digest):
+            if done is not None:
+                request = replace(request, done=done())
             try:
                 answer = await self._planned(url, request, errors)
                 if answer is None:
-                    return await self.plan(request)
+                    return await self.plan(request, done=done)
                 plan = parse_plan(answer)
                 self._keep_to(url, request.digest)
                 return plan

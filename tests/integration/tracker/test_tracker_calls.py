@@ -236,11 +236,18 @@ async def test_nodes_agree_on_one_of_trackers_that_come_together() -> None:
             await client.advertise(holds(node(2), blob(digest)))
             plan = await client.plan(request(1, digest=digest))
             held = replace(request(1, digest=digest), after=plan.revision)
+            asked: list[str] = []
+
+            def done() -> int:
+                asked.append(urls[-1])
+                return 0
+
             async with asyncio.timeout(HOLD_S / 2), asyncio.TaskGroup() as group:
-                group.create_task(client.plan(held))
+                group.create_task(client.plan(held, done=done))
                 await asyncio.sleep(0)
                 urls.append(second.url)
             assert total(second.metrics.tracker_plans) == 1
+            assert asked == [first.url, second.url], "each is told how much is here by then"
 
 
 async def test_no_tracker_at_all() -> None:
