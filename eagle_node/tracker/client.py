@@ -66,7 +66,7 @@ class _Standing:
     """How a tracker has behaved towards us."""
 
     known_since: float
-    """When this node first heard of it."""
+    """When this node heard of it; one that comes back is as new."""
     failures: int = 0
     """Calls in a row that failed."""
     rest_until: float = 0.0
@@ -317,7 +317,10 @@ class TrackerClient:
         return self._standing(url).rest_until <= now
 
     def _urls(self) -> set[str]:
-        return {url.rstrip("/") for url in self._trackers()}
+        urls = {url.rstrip("/") for url in self._trackers()}
+        for gone in self._standings.keys() - urls:
+            del self._standings[gone]
+        return urls
 
     def _standing(self, url: str) -> _Standing:
         return self._standings.setdefault(url, _Standing(self._clock()))

@@ -250,6 +250,24 @@ async def test_nodes_agree_on_one_of_trackers_that_come_together() -> None:
             assert asked == [first.url, second.url], "each is told how much is here by then"
 
 
+async def test_a_tracker_that_comes_back_is_as_new() -> None:
+    """A node is its own for a moment as it starts; elected later, it must not keep to itself."""
+    async with tracker() as first, tracker() as second:
+        urls, now = [first.url], [0.0]
+        async with TrackerClient(lambda: urls, clock=lambda: now[0]) as client:
+            both = [first.url, second.url]
+            digest = next(d for d in map(str, range(99)) if ranked(blob(d), both)[0] == second.url)
+            await client.advertise(holds(node(2), blob(digest)))
+            for moment, known in ((20.0, []), (40.0, [first.url]), (41.0, both)):
+                urls[:], now[0] = known, moment
+                if known:
+                    await client.plan(request(1, digest=digest))
+                else:
+                    assert client.with_errands() == []
+            assert total(first.metrics.tracker_plans) == 1
+            assert total(second.metrics.tracker_plans) == 1
+
+
 async def test_no_tracker_at_all() -> None:
     """Plans and adverts are `Unavailable` when nobody answers, or nobody is known."""
     async with clients([NOWHERE], []) as (dead, lonely):
