@@ -41,9 +41,10 @@ rate, goes behind all like a slow one, and comes back once it gets enough; if it
 hung on the same node, that one goes instead. It takes two to three adverts, and the time of five of
 the largest segments, for each such node: those behind it cannot show what they could get. With five
 of 20 nodes at a quarter of a rate that nobody has measured, the fast ones take 2.4 times a direct
-download of 27 s and 1.5 times one of 215 s, where they took 4.1 (`tests.sim`). Not found is who is
-fed by a complete holder, or from another zone: it may be the border. Nor is anybody while other
-blobs use the link as well: they may be what is slow.
+download of 27 s and 1.5 times one of 215 s, where they took 4.1 (`tests.sim`). Many among many are
+too many: with 20 of 200 most waves still take four times as long. Not found is who is fed by a
+complete holder, or from another zone: it may be the border. Nor is anybody while other blobs use
+the link as well: they may be what is slow.
 
 **Failures.** A leaver's place in the forest is taken from below. A node that somebody complains of
 goes to the end of its cell, so that the complainant comes to its place; a second complaint sets it

@@ -163,7 +163,6 @@ def test_links_that_were_measured_hold_up_their_like_only(count: int, seed: int)
         (20, 0, 1, 1.05),
         *((20, 5, seed, 1.6) for seed in range(1, 4)),
         (200, 4, 1, 1.3),
-        pytest.param(200, 20, 1, 1.8, marks=pytest.mark.slow),
     ],
 )
 def test_links_that_nobody_has_measured_are_found_on_the_way(
