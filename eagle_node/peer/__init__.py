@@ -2,6 +2,7 @@
 
 ``events``     what happens to a download, and what it wants done
 ``machine``    the life cycle of a download: events and time in, effects out; no IO
+``lane``       how long a stripe's parent is waited for, and what is tried next (no IO)
 ``asking``     which seeder is asked, and whether one is waited for (no IO)
 ``fill``       a transfer's source: the swarm, then the origin
 ``download``   performs the effects of one run, and tells the machine what has happened

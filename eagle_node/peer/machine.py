@@ -12,9 +12,8 @@ to the bottom.
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import assert_never
 
@@ -47,19 +46,10 @@ from eagle_node.peer.events import (
     Wanted,
     WidenMesh,
 )
+from eagle_node.peer.lane import Lane, Stage
 
-_PROBE_S = (0.02, 0.32)
-"""Pause before a parent is probed: its connections end together, and in a wave that forms it may
-learn of a segment some milliseconds after its child. Doubles with each fruitless probe."""
 LOOKAHEAD = 12
 """Segments beyond the window that are prepared: a child's window may be ahead of its parent's."""
-_DOUBT_S = 1.0
-"""Quiet after which a parent is probed: it may be frozen, and all its connections look well."""
-_STARVED_PATIENCE = 2
-"""Stalls that a parent with nothing to give is granted: whoever is at fault above it is replaced
-first, by its own child."""
-_FIRST_PATIENCE = 5
-"""Stalls before the first byte: it takes its time to reach the end of a long line."""
 _SEEDER_PATIENCE = 3
 """Stalls that a seeder is granted before its origin's silence counts against it."""
 
@@ -77,34 +67,6 @@ class State(enum.Enum):
 
 _SWARMING = (State.READY, State.PREPARED, State.ACTIVE, State.STRANDED)
 """States of segments that come without another word from a seeder."""
-
-
-class Stage(enum.IntEnum):
-    """How far a stripe has degraded."""
-
-    PLANNED = 0
-    NEXT_PARENT = 1
-    MESH = 2
-    NEXT_SEEDER = 3
-    ORIGIN = 4
-
-
-@dataclass(slots=True)
-class Lane:
-    """A stripe of a download, with a parent of its own."""
-
-    progress_at: float
-    probe_at: float = -math.inf
-    """When the latest probe of the parent is, or was, due."""
-    probes: int = 0
-    """Of the parent, since there was progress."""
-    planning: bool = False
-    """No segment is started before the tracker has answered."""
-    stage: Stage = Stage.PLANNED
-    fed: bool = False
-    """Something of it has come from the swarm."""
-    starved_at: float = -math.inf
-    """When its parent last had nothing to give."""
 
 
 class Download:
@@ -226,34 +188,11 @@ class Download:
             lane.planning = False
 
     def _progressed(self, index: int, now: float) -> None:
-        lane = self._lanes[index % len(self._lanes)]
-        lane.progress_at = now
-        lane.stage = Stage.PLANNED
-        lane.probes = 0
-        lane.fed = True
+        self._lane(index).progressed(now)
 
-    def _patience_s(self, stripe: int, parent: Parent) -> float:
-        if not self._busy(stripe):
-            return self._stall_s * _SEEDER_PATIENCE
-        match parent:
-            case Parent.STARVED:
-                fed = self._lanes[stripe].fed
-                return self._stall_s * (_STARVED_PATIENCE if fed else _FIRST_PATIENCE)
-            case Parent.HOLDING | Parent.GONE:
-                return self._stall_s
-            case _:
-                assert_never(parent)
-
-    def _waited_s(self, stripe: int, parent: Parent, quiet_s: float, now: float) -> float:
-        """For how long a parent has been giving nothing while it could.
-
-        In a long line many have waited for seconds when their parent gets its first piece.
-        """
-        lane = self._lanes[stripe]
-        if parent is Parent.STARVED:
-            lane.starved_at = now
-            return quiet_s
-        return min(quiet_s, now - lane.starved_at)
+    def _lane(self, index: int) -> Lane:
+        """A segment's, or a stripe's."""
+        return self._lanes[index % len(self._lanes)]
 
     def _active(self, stripe: int) -> list[int]:
         return self._of(stripe, State.ACTIVE)
@@ -313,18 +252,12 @@ class Download:
 
     def _doubt_parent(self, stripe: int, now: float) -> Sequence[Effect]:
         """It may be gone, frozen, or not yet know of a segment: who answers is dialled again."""
-        lane = self._lanes[stripe % len(self._lanes)]
-        if now < lane.probe_at:
-            return ()
-        least, most = _PROBE_S
-        pause_s = min(most, least * 2**lane.probes)
-        lane.probes += 1
-        lane.probe_at = now + pause_s
-        return (ProbeParent(stripe, pause_s),)
+        pause_s = self._lane(stripe).probe(now)
+        return () if pause_s is None else (ProbeParent(stripe, pause_s),)
 
     def _replace_parent(self, stripe: int, now: float) -> Sequence[Effect]:
         """The parent is gone for certain: no patience is due."""
-        lane = self._lanes[stripe % len(self._lanes)]
+        lane = self._lane(stripe)
         if lane.planning:
             return ()
         lane.planning = True
@@ -370,22 +303,22 @@ class Download:
         """What is to be done about the lanes that make no progress."""
         effects: list[Effect] = []
         for stripe, quiet_s in enumerate(self.quiet_s(now)):
+            lane, busy = self._lanes[stripe], self._busy(stripe)
             parent = parents[stripe] if stripe < len(parents) else Parent.HOLDING
             if self.ended:
                 break
-            if self._waited_s(stripe, parent, quiet_s, now) < self._patience_s(stripe, parent):
-                doubtful = min(quiet_s, now - self._lanes[stripe].probe_at) >= _DOUBT_S
-                if doubtful and self._busy(stripe):
-                    self._lanes[stripe].probe_at = now
+            if lane.waited_s(parent, quiet_s, now) < self._patience_s(lane, parent, busy=busy):
+                if busy and lane.doubts(quiet_s, now):
                     effects.append(ProbeParent(stripe))
-                continue
-            if self._busy(stripe):
-                self._lanes[stripe].progress_at = now
+            elif busy:
                 effects += self._degrade(stripe, parent, now)
             elif self._awaits_seeder(stripe) and now > self._asking.heard_at:
                 self._asking.heard_at = now
                 effects += self._take(self._asking.next("the seeder is silent", now))
         return effects
+
+    def _patience_s(self, lane: Lane, parent: Parent, *, busy: bool) -> float:
+        return self._stall_s * (lane.patience(parent) if busy else _SEEDER_PATIENCE)
 
     def _awaits_seeder(self, stripe: int) -> bool:
         """Whether something of a lane is missing that nobody has been asked for."""
@@ -397,10 +330,8 @@ class Download:
 
     def _degrade(self, stripe: int, parent: Parent, now: float) -> Sequence[Effect]:
         """A lane without progress for a while: the next stage that can help."""
-        lane = self._lanes[stripe]
-        lane.stage = Stage(min(lane.stage + 1, Stage.ORIGIN))
         failed = parent is not Parent.STARVED
-        match lane.stage:
+        match self._lanes[stripe].climb(now):
             case Stage.NEXT_PARENT if failed:
                 return (AskPlan(parent_failed=True, stripe=stripe),)
             case Stage.NEXT_PARENT | Stage.MESH:

@@ -34,7 +34,8 @@ from eagle_node.peer.events import (
     Wanted,
     WidenMesh,
 )
-from eagle_node.peer.machine import LOOKAHEAD, Download, Stage
+from eagle_node.peer.lane import Stage
+from eagle_node.peer.machine import LOOKAHEAD, Download
 
 PROBE_S = 0.02
 STALL = 3.0
