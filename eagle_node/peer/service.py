@@ -84,7 +84,6 @@ class Peer:
                 raise
             # The refusal was meant for the client in whose name the transfer had begun.
             return await self.open(blob, authorization, whole=whole)
-        self._access.remember_yes(blob, authorization)
         reader = self._cache.open(digest)
         if reader is None:
             raise transfer.arrival.error or Unavailable(f"{digest} was lost while it was opened")

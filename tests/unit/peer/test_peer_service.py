@@ -12,6 +12,7 @@ from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Denied, NoSpace, Unavailable, WrongContent
 from eagle_node.blobs.reader import BlobReader
 from eagle_node.peer.service import Peer
+from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.names import BlobRef, Repository
 from eagle_node.runtime.sockets import Address
 from eagle_node.swarm.transfer import Source
@@ -33,10 +34,14 @@ class Client:
         self.checker = Checker()
         self.script = Script(DATA)
         self.source: Callable[[str | None], Source] = lambda who: self.script
+        self.use(access_by(self.checker))
+
+    def use(self, access: Access) -> None:
+        """Rights are remembered otherwise."""
         self.peer = Peer(
-            cache=node.cache,
-            transfers=node.transfers,
-            access=access_by(self.checker),
+            cache=self.node.cache,
+            transfers=self.node.transfers,
+            access=access,
             means=None,
             origin=lambda blob, who: self.source(who),
             seeders=lambda: [Address("192.0.2.1", 1), Address("192.0.2.2", 1)],
@@ -93,6 +98,19 @@ async def test_a_blob_on_its_way_is_given_only_to_whom_the_origin_would_give_it(
         await client.open(WRONG)
     client.script.may_begin.set()
     assert await first == DATA
+
+
+async def test_joining_a_fetch_makes_an_old_right_no_newer(client: Client) -> None:
+    """Else who reads on and on would never be asked for again."""
+    now = [0.0]
+    access = Access(client.checker, AccessMemory(300.0, 10.0, 0.0, clock=lambda: now[0]))
+    client.use(access)
+    client.script.may_write.clear()
+    (await client.open()).close()
+    for now[0] in (200.0, 400.0):
+        (await client.open()).close()
+    assert client.checker.asked == [RIGHT]
+    client.script.may_write.set()
 
 
 async def test_a_refusal_is_for_the_client_that_began_the_fetch_only(client: Client) -> None:
