@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import zlib
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Self
 
 from eagle_node.base.digest import Digest
+from eagle_node.base.errors import Unavailable
 from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.config.tree import TrackerConfig
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.tracker.distance import distance, place_of
-from eagle_node.tracker.machine import STAND_BACK_S, Machine, Torrent, WaveKey
+from eagle_node.tracker.machine import STAND_BACK_S, Machine, Torrent, WaveKey, key_of
 from eagle_node.tracker.schema import (
     HOLD_S,
     Advert,
@@ -29,6 +31,8 @@ from eagle_node.tracker.schema import (
 )
 from eagle_node.tracker.table import HoldingTable
 from eagle_node.tracker.wire import Announce, SwarmPeer, Tally
+
+log = logging.getLogger(__name__)
 
 _SWEEPS = 4
 """Looks for nodes that are gone, per interval."""
@@ -52,6 +56,8 @@ class Directory:
         self._order = asyncio.Lock()
         """Held while table and machine take in the same thing, so that they do so in one order."""
         self._watchers: dict[Watched, asyncio.Event] = {}
+        self._gone: set[NodeId] = set()
+        """Nodes that the machine has forgotten, and the table not yet."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -71,8 +77,8 @@ class Directory:
 
         One that names the revision it has got waits for another, `HOLD_S` at the most.
         """
-        key = (request.node.group, request.digest)
-        await self._load(key, request.size)
+        key = key_of(request)
+        await self._load(key)
         if self._machine.lets_others_in(request):
             await asyncio.sleep(STAND_BACK_S)
         plan = self._machine.plan(request, self._clock())
@@ -119,7 +125,7 @@ class Directory:
         torrent = await self._table.torrent(announce.info_hash)
         if torrent is None:
             return self._machine.announce_other(announce, self._clock())
-        await self._load((self._machine.group_of(announce), torrent.digest), torrent.size)
+        await self._load((self._machine.group_of(announce), torrent.digest, torrent.size))
         return self._machine.announce(announce, torrent, self._clock())
 
     async def scrape(self, info_hash: InfoHash) -> Tally | None:
@@ -127,23 +133,26 @@ class Directory:
         torrent: Torrent | None = await self._table.torrent(info_hash)
         if torrent is None:
             return None
-        await self._load(("", torrent.digest), torrent.size)
+        await self._load(("", torrent.digest, torrent.size))
         return self._machine.scrape(torrent, "")
 
     async def expire(self) -> None:
         """Forget nodes and strangers that missed two intervals."""
         async with self._order:
-            if gone := self._machine.expire(self._clock()):
-                await self._table.forget(gone)
+            self._gone.update(self._machine.expire(self._clock()))
             self._wake()
+            self._gone = {node_id for node_id in self._gone if not self._machine.node(node_id)}
+            if self._gone:
+                await self._table.forget(self._gone)
+                self._gone.clear()
 
-    async def _load(self, key: WaveKey, size: int) -> None:
+    async def _load(self, key: WaveKey) -> None:
         if self._machine.is_loaded(key):
             return
         async with self._order:
             if not self._machine.is_loaded(key):
                 rows = await self._table.holders(key[1])
-                self._machine.load(key, size, rows, self._clock())
+                self._machine.load(key, rows, self._clock())
 
     async def _changes(self, watched: Watched) -> None:
         """Wait until a plan has changed, or for a while."""
@@ -165,7 +174,10 @@ class Directory:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s / _SWEEPS)
-            await self.expire()
+            try:
+                await self.expire()
+            except Unavailable as error:
+                log.warning("nodes that are gone stay in the tracker's table for now: %s", error)
 
 
 def _far(found: tuple[NodeInfo, Holder], near: str, asker: NodeInfo | None) -> tuple[object, ...]:

@@ -27,6 +27,8 @@ class Known:
     info: NodeInfo
     seen: float
     """When it last called."""
+    told: bool = False
+    """It has been heard of what it holds since it became known, or asked to say so."""
     gone: bool = False
     """Somebody found that nobody answers at its address, after it last called."""
     complaints: dict[NodeId, float] = field(default_factory=dict)

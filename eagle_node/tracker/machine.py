@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from eagle_node.base.digest import Digest
 from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.base.rendezvous import ranked
+from eagle_node.blobs.segments import layout_of
+from eagle_node.tracker.bitmap import fits
 from eagle_node.tracker.distance import Place, distance, place_of
 from eagle_node.tracker.gauging import Gauging
 from eagle_node.tracker.health import Known
@@ -37,8 +39,9 @@ before it turns to the seeder."""
 _WORTH = 10
 """Times `STAND_BACK_S` that a blob takes a slow node for it to stand back."""
 
-WaveKey = tuple[str, Digest]
-"""Group and blob: groups do not see each other."""
+WaveKey = tuple[str, Digest, int]
+"""Group, blob and its bytes: groups do not see each other, nor do nodes to whom a registry, or a
+liar, has told different sizes of a blob."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,23 +89,26 @@ class Machine:
     def restore(self, nodes: Iterable[NodeInfo], now: float) -> None:
         """Nodes of a former run; they have two intervals to call."""
         for node in nodes:
-            self._register(node, now)
+            self._register(node, now).told = True
 
     def is_loaded(self, key: WaveKey) -> bool:
         """Whether the holders of a blob are in memory."""
         return key in self._waves
 
-    def load(self, key: WaveKey, size: int, rows: Iterable[HeldRow], now: float) -> None:
+    def load(self, key: WaveKey, rows: Iterable[HeldRow], now: float) -> None:
         """Take in all holders of a blob."""
         self._waves[key] = Wave(
-            size,
+            key[2],
             now,
             lambda node_id: self._changed.add((key, node_id)),
             self._shape,
             elsewhere=lambda node_id: self._is_busy(node_id, but=key),
         )
+        segments = len(layout_of(key[2]).segments)
         for row in rows:
             known = self._nodes.get(row.node_id)
+            if row.have is not None and not fits(row.have, segments):
+                continue
             if known is not None and known.info.group == key[0]:
                 self._hold(key, known, row.have, now, port=row.port)
 
@@ -112,8 +118,8 @@ class Machine:
         Who is said to be gone leaves the wave at once, its children take its place; a call of its
         own brings it back.
         """
-        known, _ = self._register(request.node, now)
-        key = (request.node.group, request.digest)
+        known = self._register(request.node, now)
+        key = key_of(request)
         wave = self._waves[key]
         for node_id in request.gone:
             if (accused := self._nodes.get(node_id)) is not None and accused is not known:
@@ -133,8 +139,7 @@ class Machine:
         Slow ones hang on the last of the others: whoever is last for a moment only would feed them
         by the uplink that those behind it wait for.
         """
-        known, key = self._nodes.get(request.node.node_id), (request.node.group, request.digest)
-        wave = self._waves.get(key)
+        known, wave = self._nodes.get(request.node.node_id), self._waves.get(key_of(request))
         if known is None or wave is None or wave.uses(request.node.node_id):
             return False
         if request.size < _WORTH * STAND_BACK_S * known.rated.upload_rate:
@@ -146,29 +151,31 @@ class Machine:
 
         It brings nobody back: who asked may be dead since.
         """
-        wave = self._waves.get((request.node.group, request.digest))
+        wave = self._waves.get(key_of(request))
         return self._plan(wave.peers(request.node.node_id, now) if wave else ())
 
     def advertise(self, advert: Advert, now: float) -> bool:
         """Take in what a node holds; whether the node should say everything that it holds."""
-        known, strange = self._register(advert.node, now)
+        known = self._register(advert.node, now)
+        strange, known.told = not known.told, True
         for each in advert.gauged:
             for one in self._gauging.take_in(known, each, now):
                 for key in self._waves_of[one.info.node_id]:
                     self._waves[key].rate(one, now)
         node_id, group = advert.node.node_id, advert.node.group
-        gone = {(group, digest) for digest in advert.dropped}
+        gone = {key for key in self._waves_of[node_id] if key[1] in advert.dropped}
         if advert.full:
             recent = now - self._interval_s
+            named = {(group, held.digest, held.size) for held in advert.held}
             gone |= {
                 key
-                for key in self._waves_of[node_id] - {(group, held.digest) for held in advert.held}
+                for key in self._waves_of[node_id] - named
                 if not self._waves[key].is_downloading(node_id, recent)
             }
-        for key in gone & self._waves_of[node_id]:
+        for key in gone:
             self._drop(key, node_id)
         for held in advert.held:
-            if (key := (group, held.digest)) in self._waves:
+            if (key := (group, held.digest, held.size)) in self._waves:
                 self._hold(key, known, held.have, now, fetching=held.fetching, port=held.port)
         return strange and not advert.full
 
@@ -188,7 +195,7 @@ class Machine:
             self._strangers.announce(announce, now)
         known = self._nodes[node_id].info if node_id else None
         place = place_of(known) if known else Place(announce.host)
-        wave = self._waves[(self.group_of(announce), torrent.digest)]
+        wave = self._waves[(self.group_of(announce), torrent.digest, torrent.size)]
         wave.used = now
         peers = {
             (s.peer.host, s.peer.port): s.peer
@@ -230,7 +237,8 @@ class Machine:
     def scrape(self, torrent: Torrent, group: str) -> Tally:
         """How many have a torrent of a loaded blob, and how many strangers are getting it."""
         strangers = self._strangers.tally(torrent.info_hash)
-        holders = sum(1 for _ in self._waves[(group, torrent.digest)].holding(torrent.segment))
+        wave = self._waves[(group, torrent.digest, torrent.size)]
+        holders = sum(1 for _ in wave.holding(torrent.segment))
         return replace(strangers, complete=strangers.complete + holders)
 
     def group_of(self, announce: Announce) -> str:
@@ -278,33 +286,33 @@ class Machine:
 
     def parents_of(self, node: NodeInfo, digest: Digest) -> tuple[NodeId | None, ...]:
         """Whom ``node`` takes each stripe of a blob from."""
-        wave = self._waves.get((node.group, digest))
-        return wave.parents_of(node.node_id) if wave else ()
+        waves = (wave for key, wave in self._waves.items() if key[:2] == (node.group, digest))
+        return next((wave.parents_of(node.node_id) for wave in waves if node.node_id in wave), ())
 
     def _plan(self, stripes: Iterable[Iterable[NodeInfo]]) -> Plan:
         addresses = tuple(tuple(address_of(peer) for peer in peers) for peers in stripes)
         revision = _revision(addresses) if addresses else ""
         return Plan(stripes=addresses, interval_s=self._interval_s, revision=revision)
 
-    def _register(self, info: NodeInfo, now: float) -> tuple[Known, bool]:
-        """The node, heard of now; whether it was unknown, or known with other properties."""
+    def _register(self, info: NodeInfo, now: float) -> Known:
+        """The node, heard of now; what it holds is not known if it has moved."""
         known = self._nodes.get(info.node_id)
         if known is None:
             known = self._nodes[info.node_id] = Known(info, now)
             self._waves_of[info.node_id] = set()
             self._remember(info)
-            return known, True
+            return known
         known.seen, known.gone = now, False
         if known.info == info:
-            return known, False
+            return known
         if replace(known.info, upload_rate=info.upload_rate, seeder=info.seeder) == info:
             self._update(known, info, now)
-            return known, False
+            return known
         self._leave(info.node_id)
         self._forget(known.info)
-        known.info = info
+        known.info, known.told = info, False
         self._remember(info)
-        return known, True
+        return known
 
     def _update(self, known: Known, info: NodeInfo, now: float) -> None:
         """The node goes on with another rate, or another role: what it holds stays."""
@@ -354,7 +362,7 @@ class Machine:
 
     def _expect_seeder(self, key: WaveKey, joiner: Known, *, but: Collection[NodeId]) -> None:
         """The seeder that the digest's rendezvous hash selects will have the blob soon."""
-        group, digest = key
+        group, digest, _ = key
         seeders = [
             node_id
             for node_id in self._seeders
@@ -367,6 +375,11 @@ class Machine:
             if NodeId(node_id) not in self._waves[key]:
                 self._waves[key].expect(self._nodes[NodeId(node_id)])
                 self._waves_of[NodeId(node_id)].add(key)
+
+
+def key_of(request: PlanRequest) -> WaveKey:
+    """The wave that a node asks for a place in."""
+    return request.node.group, request.digest, request.size
 
 
 def _revision(stripes: Iterable[tuple[PeerAddress, ...]]) -> str:

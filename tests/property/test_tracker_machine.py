@@ -10,11 +10,13 @@ from eagle_node.base.digest import Digest, digest_of
 from eagle_node.base.ids import NodeId
 from eagle_node.blobs.segments import layout_of
 from eagle_node.tracker.bitmap import pack
-from eagle_node.tracker.machine import HeldRow, Machine, WaveKey
+from eagle_node.tracker.machine import HeldRow, Machine
 from eagle_node.tracker.plan import MAX_PEERS
 from eagle_node.tracker.schema import Advert, Gauged, Holding, NodeInfo, PlanRequest
 
 SIZE = 5 << 20
+WRONG_SIZE = 1 << 20
+"""Of which some are told."""
 SEGMENTS = len(layout_of(SIZE).segments)
 DIGESTS = [digest_of(bytes([n])) for n in range(3)]
 numbers = st.integers(1, 12)
@@ -45,7 +47,7 @@ class Trackers(RuleBasedStateMachine):
         self.machine = Machine(interval_s=10.0)
         self.now = 0.0
         self.generation: dict[int, int] = {}
-        self.stored: dict[WaveKey, dict[NodeId, bytes | None]] = {}
+        self.stored: dict[tuple[str, Digest], dict[NodeId, bytes | None]] = {}
 
     def info(self, number: int) -> NodeInfo:
         """The node as it is now."""
@@ -57,23 +59,30 @@ class Trackers(RuleBasedStateMachine):
         failed=st.sets(numbers, max_size=3),
         gone=st.sets(numbers, max_size=1),
         partial=st.sampled_from([False, False, True]),
+        size=st.sampled_from([SIZE, SIZE, SIZE, WRONG_SIZE]),
     )
     def joins(
-        self, number: int, digest: Digest, failed: set[int], gone: set[int], partial: bool
+        self,
+        number: int,
+        digest: Digest,
+        failed: set[int],
+        gone: set[int],
+        partial: bool,
+        size: int,
     ) -> None:
         """A plan never names the joiner, the failed, or another group; asking again agrees."""
         info = self.info(number)
-        key = (info.group, digest)
+        key = (info.group, digest, size)
         if not self.machine.is_loaded(key):
             rows = [
                 HeldRow(node_id=node_id, have=have)
-                for node_id, have in self.stored.get(key, {}).items()
+                for node_id, have in self.stored.get(key[:2], {}).items()
             ]
-            self.machine.load(key, SIZE, rows, self.now)
+            self.machine.load(key, rows, self.now)
         accused = tuple(NodeId(f"{n:032x}") for n in failed)
         dead = tuple(NodeId(f"{n:032x}") for n in gone)
         request = PlanRequest(
-            node=info, digest=key[1], size=SIZE, failed=accused, gone=dead, partial=partial
+            node=info, digest=digest, size=size, failed=accused, gone=dead, partial=partial
         )
         plan = self.machine.plan(request, self.now)
         assert 1 <= len(plan.stripes) <= 2

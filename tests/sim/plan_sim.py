@@ -32,7 +32,6 @@ from tests.sim.plan_hosts import Host, Network, Outcome
 from tests.sim.plan_lanes import Lanes
 
 BLOB: Digest = digest_of(b"the blob")
-_KEY = ("", BLOB)
 _PROGRESS_S = 4.0
 """Between adverts of a node while it downloads."""
 _CALL_S = 15.0
@@ -64,7 +63,7 @@ class Simulation:
         self.machine = (
             Machine(interval_s=30.0, shape=lambda *_: shape) if shape else Machine(interval_s=30.0)
         )
-        self.machine.load(_KEY, network.size, (), 0.0)
+        self.machine.load(("", BLOB, network.size), (), 0.0)
         self.outcome = Outcome()
         self.index = {host.info.node_id: at for at, host in enumerate(hosts)}
         self.dt = network.hop_s / 2

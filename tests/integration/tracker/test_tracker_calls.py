@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from eagle_node.tracker.bitmap import pack
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.schema import HOLD_S, Advert, Plan, PlanRequest, parse_holders
 from tests.integration.tracker.support import RunningTracker, tracker
+from tests.support.waiting import until
 from tests.unit.tracker.builders import BLOB, SEGMENTS, SIZE, blob, holds, info_hash, node, node_id
 
 NOWHERE = "http://127.0.0.1:9"
@@ -187,6 +189,42 @@ async def test_a_restart_keeps_the_holdings(tmp_path: Path) -> None:
         server.now = 61
         await server.service.expire()
         assert peers_of(await client.plan(request(3))) == [[]]
+
+
+async def test_a_table_that_cannot_be_written_for_a_while_stops_no_expiry(tmp_path: Path) -> None:
+    """Who is gone leaves the plans at once, and the table once that can be written again."""
+    path = tmp_path / "tracker.sqlite"
+    async with tracker(path, interval_s=0.05) as server, clients([server.url]) as (client,):
+        await client.advertise(holds(node(1), BLOB))
+        with _broken(path):
+            server.now = 1.0
+
+            async def expired() -> bool:
+                return not await client.nodes()
+
+            await until(expired, what="the node to expire")
+            await asyncio.sleep(0.1)
+            assert _stored(path) == 1
+
+        async def forgotten() -> bool:
+            return not _stored(path)
+
+        await until(forgotten, what="the table to forget it")
+
+
+@contextmanager
+def _broken(path: Path) -> Iterator[None]:
+    """No node can be deleted from the table."""
+    trigger = "CREATE TRIGGER broken BEFORE DELETE ON node BEGIN SELECT RAISE(FAIL, 'broken'); END"
+    with closing(sqlite3.connect(path, isolation_level=None)) as table:
+        table.execute(trigger)
+        yield
+        table.execute("DROP TRIGGER broken")
+
+
+def _stored(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as table:
+        return int(table.execute("SELECT count(*) FROM node").fetchone()[0])
 
 
 async def test_all_nodes_ask_the_same_tracker() -> None:

@@ -132,8 +132,8 @@ class Cluster:
 
     def load(self, group: str, digest: Digest, size: int = SIZE) -> None:
         """Nobody is known to hold the blob from former times."""
-        if not self.machine.is_loaded((group, digest)):
-            self.machine.load((group, digest), size, (), self.now)
+        if not self.machine.is_loaded((group, digest, size)):
+            self.machine.load((group, digest, size), (), self.now)
 
 
 def edges(trees: Forest) -> dict[tuple[NodeId, int], NodeId | None]:

@@ -119,7 +119,7 @@ def test_a_holder_of_former_times_serves() -> None:
     cluster = Cluster()
     cluster.machine.restore([node(1), node(2, group="red")], 0.0)
     rows = [HeldRow(node_id=node_id(n), have=None) for n in (1, 2, 3)]
-    cluster.machine.load(("", blob()), SIZE, rows, 0.0)
+    cluster.machine.load(("", blob(), SIZE), rows, 0.0)
     assert cluster.joins(node(9)) == [[1]]
 
 
@@ -225,7 +225,7 @@ def test_changes_are_told_once() -> None:
     cluster = Cluster()
     cluster.holds(node(1, seeder=True))
     cluster.joins(node(2))
-    assert cluster.machine.take_changed() == {(("", BLOB), node_id(2))}
+    assert cluster.machine.take_changed() == {(("", BLOB, SIZE), node_id(2))}
     assert cluster.machine.take_changed() == set()
 
 
@@ -275,7 +275,7 @@ def test_a_wave_that_nobody_asks_for_is_forgotten() -> None:
     cluster.advertise(Advert(node=node(1)))
     cluster.machine.expire(cluster.now)
     cluster.machine.check()
-    assert not cluster.machine.is_loaded(("", blob()))
+    assert not cluster.machine.is_loaded(("", blob(), SIZE))
 
 
 def test_an_unknown_node_is_asked_for_everything() -> None:
@@ -285,6 +285,30 @@ def test_an_unknown_node_is_asked_for_everything() -> None:
     assert not cluster.advertise(Advert(node=node(1)))
     assert cluster.advertise(Advert(node=node(1, zone="b")))
     assert not cluster.advertise(Advert(node=node(2), full=True))
+
+
+def test_a_node_that_asks_for_a_plan_first_is_asked_for_everything_as_well() -> None:
+    """It was forgotten, as one that stood still for a minute is, with all that it held."""
+    cluster = Cluster(interval_s=10.0)
+    cluster.holds(node(1))
+    cluster.now = 30.0
+    cluster.machine.expire(cluster.now)
+    cluster.joins(node(1), digest=blob("other"))
+    assert cluster.advertise(Advert(node=node(1)))
+
+
+def test_those_who_were_told_another_size_are_in_a_wave_of_their_own() -> None:
+    """A registry, or a stranger, that is wrong about a size harms nobody who was told the right."""
+    cluster = Cluster()
+    cluster.holds(node(1, seeder=True))
+    cluster.joins(node(8), size=SIZE // 8)
+    assert cluster.joins(node(2)) == [[1]]
+    assert cluster.joins(node(3)) == [[2, 1]]
+    cluster.holds(node(2), have=pack([SEGMENTS - 1], SEGMENTS))
+    cluster.advertise(Advert(node=node(8), dropped=(BLOB,)))
+    assert cluster.parents(node(8)) == []
+    cluster.advertise(Advert(node=node(2), dropped=(BLOB,)))
+    assert cluster.parents(node(3)) == [1]
 
 
 def test_a_full_advert_replaces_what_was_known() -> None:
@@ -402,11 +426,11 @@ def test_a_blob_may_be_offered_at_another_port() -> None:
     cluster.machine.take_changed()
     (held,) = holds(node(1), BLOB).held
     cluster.advertise(Advert(node=node(1), held=(replace(held, port=61009),)))
-    assert cluster.machine.take_changed() == {(("", BLOB), node(2).node_id)}
+    assert cluster.machine.take_changed() == {(("", BLOB, SIZE), node(2).node_id)}
     assert _parent(cluster, 2)[:2] == (host, 61009)
     assert _parent(cluster, 2)[2] != before
     cluster.machine.load(
-        ("", blob("other")), SIZE, [HeldRow(node_id=node(1).node_id, have=None)], 0.0
+        ("", blob("other"), SIZE), [HeldRow(node_id=node(1).node_id, have=None)], 0.0
     )
     other = cluster.machine.plan(
         PlanRequest(node=node(2), digest=blob("other"), size=SIZE), cluster.now
@@ -419,5 +443,5 @@ def test_a_port_of_a_holding_survives_in_the_table() -> None:
     cluster = Cluster()
     cluster.advertise(Advert(node=node(1)))
     row = HeldRow(node_id=node(1).node_id, have=None, port=61009)
-    cluster.machine.load(("", BLOB), SIZE, [row], 0.0)
+    cluster.machine.load(("", BLOB, SIZE), [row], 0.0)
     assert _parent(cluster, 2)[1] == 61009
