@@ -126,8 +126,11 @@ class Download:
                         lane.planning = True
                     return (AskPlan(parent_failed=False), *self._fill_window(now))
             case Wanted():
+                lacked = self._lacks_metainfo()
                 self._wanted = event.indices
                 self._parts = event.parts
+                if self._lacks_metainfo() and not lacked:
+                    self._asking.heard_at = now  # nobody was waited for till now
             case PartsFailed():
                 return self._parts_failed(event.error)
             case MetainfoArrived():
@@ -337,6 +340,8 @@ class Download:
             case Stage.NEXT_PARENT | Stage.MESH:
                 return (AskPlan(parent_failed=failed, stripe=stripe), WidenMesh(stripe))
             case Stage.NEXT_SEEDER:
+                if sum(each.stage is Stage.NEXT_SEEDER for each in self._lanes) > 1:
+                    return (WidenMesh(stripe),)  # it is asked for the other stripe already
                 turn = self._asking.next("the swarm makes no progress", now)
                 return (WidenMesh(stripe), *self._take(turn))
             case _:

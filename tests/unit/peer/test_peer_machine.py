@@ -306,6 +306,19 @@ def test_stripes_degrade_apart() -> None:
     assert asked == [AskPlan(parent_failed=True, stripe=1)]
 
 
+def test_stripes_that_stall_together_ask_one_more_seeder() -> None:
+    """Not one each: the second of two would be passed over for the origin."""
+    story = Story(seeders=2)
+    story.lay_out(planned=False)
+    story.metainfo(*range(8))
+    story.tell(Planned(2))
+    story.quiet(2 * STALL)
+    effects = story.quiet(STALL)
+    assert [effect for effect in effects if effect != WidenMesh(0)] == [OpenStream(1), WidenMesh(1)]
+    assert story.quiet(STALL - 0.25) == []
+    assert story.quiet(0.25) == [GoToOrigin("the swarm makes no progress")]
+
+
 def test_stripes_have_a_window_each() -> None:
     """A stripe that is quick goes on while the other one waits."""
     story = Story(segments=12)
@@ -360,6 +373,18 @@ def test_a_silent_seeder_is_replaced_by_the_next() -> None:
     effects = story.quiet(10 * STALL)
     assert effects[0] == OpenStream(1)
     assert isinstance(effects[1], GoToOrigin)
+
+
+def test_a_seeder_that_nobody_asked_for_long_is_not_silent() -> None:
+    """A reader of parts wants a segment at last: the seeder is asked for it just now."""
+    story = Story(seeders=2)
+    story.tell(LayoutArrived(8, frozenset()))
+    story.tell(Wanted((), parts=True))
+    story.tell(Planned())
+    assert story.quiet(20 * STALL) == []
+    story.tell(Wanted((3,), parts=True), after=1)
+    assert story.quiet(3 * STALL - 0.25) == []
+    assert story.quiet(0.25) == [OpenStream(1)]
 
 
 @pytest.mark.parametrize("error", [None, BROKEN])
