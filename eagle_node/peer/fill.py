@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
-from eagle_node.base.errors import Denied, EagleError, NoSpace
+from eagle_node.base.errors import Denied, NoSpace
+from eagle_node.blobs.arrival import Arrival
 from eagle_node.peer import events as m
 from eagle_node.peer.discretion import ANY_READER
 from eagle_node.peer.download import DownloadRun
 from eagle_node.peer.holders import HolderSource
 from eagle_node.peer.means import Job, Means
 from eagle_node.peer.parts import PartSource
+from eagle_node.peer.stream import failure_of
 from eagle_node.peer.succession import Line
 from eagle_node.registry.names import BlobRef
 from eagle_node.runtime.sockets import Address
@@ -100,7 +103,8 @@ class SwarmFill:
         return any(discretion.withholds(self._reader, each) for each in self._job.line.seeders)
 
     async def _swarm_fill(self, transfer: Transfer) -> None:
-        if transfer.begun and await self._parts_suffice(transfer):
+        only_parts = transfer.begun and not transfer.arrival.missing()
+        if only_parts and await self._parts_suffice(transfer):
             return
         match await DownloadRun(self._job, transfer).run():
             case m.GiveUp(error):
@@ -112,19 +116,24 @@ class SwarmFill:
                 await self._go_to_origin(transfer, reason)
 
     async def _parts_suffice(self, transfer: Transfer) -> bool:
-        """Bring what is wanted if that is only parts of segments; whether it was."""
+        """Bring what is wanted while that is only parts of segments; whether that was all."""
         arrival = transfer.arrival
-        if arrival.missing():
-            return False
         arrival.source = "swarm"
-        try:
-            await self._job.parts.bring(transfer)
-        except (Denied, NoSpace):
-            raise
-        except EagleError as error:
-            await self._go_to_origin(transfer, str(error))
-            return True
-        return not arrival.wants_more()
+        async with TaskSet() as tasks:
+            parts = tasks.spawn(failure_of(self._job.parts.bring(transfer)), name="parts")
+            more = tasks.spawn(_segment_is_missing(arrival), name="parts-demand")
+            await asyncio.wait([parts, more], return_when=asyncio.FIRST_COMPLETED)
+            if not parts.done():
+                return False
+            error = await parts
+        match error:
+            case None:
+                return not arrival.wants_more()
+            case Denied() | NoSpace():
+                raise error
+            case _:
+                await self._go_to_origin(transfer, str(error))
+                return True
 
     async def _go_to_origin(self, transfer: Transfer, reason: str) -> None:
         log.warning("%s: %s; fetching it from the origin", self._blob.digest, reason)
@@ -137,3 +146,9 @@ class SwarmFill:
                 transfer.arrival.source = "origin"
                 tasks.spawn(self._means.report(), name="download-report")
             await self._origin(transfer)
+
+
+async def _segment_is_missing(arrival: Arrival) -> None:
+    """Wait until a whole segment is wanted that is not here."""
+    while not arrival.missing():
+        await arrival.changed()

@@ -67,7 +67,7 @@ class MetainfoStream:
             whole = transfer.arrival.whole_wanted if transfer.begun else not transfer.piecemeal
             wanted = tuple(transfer.arrival.missing()) if transfer.begun else ()
             async with TaskSet() as tasks:
-                call = _failure_of(self._call(seeder, wanted, whole=whole))
+                call = failure_of(self._call(seeder, wanted, whole=whole))
                 reading = tasks.spawn(call, name="metainfo-call")
                 if not whole:
                     more = tasks.spawn(self._more_than(wanted), name="metainfo-demand")
@@ -170,7 +170,8 @@ def wanted_of(transfer: Transfer) -> m.Wanted:
     return m.Wanted(tuple(arrival.missing()), parts=bool(arrival.missing_parts()))
 
 
-async def _failure_of(call: Awaitable[None]) -> EagleError | None:
+async def failure_of(call: Awaitable[None]) -> EagleError | None:
+    """The error of ``call``, if it ends with one of ours."""
     try:
         await call
     except EagleError as error:

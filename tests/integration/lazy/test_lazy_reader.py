@@ -139,6 +139,29 @@ async def test_parallel_chunks_make_up_the_layer(tmp_path: Path, through: str) -
         assert await here.sent() <= size * 1.6
 
 
+async def test_who_wants_segments_does_not_wait_for_parts(tmp_path: Path) -> None:
+    """A part whose source stands still holds up nobody who reads more than that."""
+    async with scripted_origin() as origin, http.client() as session:
+        digest = origin.add_random(24 * MIB)
+        async with (
+            eagle_node(tmp_path / "a", *origin.flags) as seeder,
+            eagle_node(tmp_path / "b", *origin.flags, *seeder.pins) as peer,
+        ):
+            blob = SeekableBlob(session=session, url=blob_url(peer, digest), size=24 * MIB)
+            await blob.span(5 * MIB, 5 * MIB + 100)
+            before = len(origin.gets(digest))
+            origin.script(digest, Behaviour(stall=0))
+            part = asyncio.create_task(blob.span(9 * MIB, 9 * MIB + 100))
+
+            async def asked() -> bool:
+                return len(origin.gets(digest)) > before
+
+            await until(asked, what="the part to be asked for")
+            await blob.chunk(14 * MIB, 20 * MIB)
+            assert not part.done()
+            part.cancel()
+
+
 async def test_a_seeder_that_goes_away_is_done_without(tmp_path: Path) -> None:
     """The next range comes from the registry, the same bytes."""
     async with ground(tmp_path, 24 * MIB) as here, http.client() as session:
