@@ -113,13 +113,13 @@ class HolderSource:
     async def _holding(self, segment: Segment) -> list[PeerAddress]:
         """Who has ``segment``, but for this node, and for the owner: it is asked for parts."""
         async with self._asking:
-            now = self.clock()
-            if now - self._asked_at >= _FRESH_S:
-                self._asked_at = now
+            if self.clock() - self._asked_at >= _FRESH_S:
                 try:
                     self._holders = await self.tracker.holders(self.blob.digest, self.node())
                 except Unavailable as error:
                     log.debug("holders of %s are not known: %s", self.blob.digest, error)
+                self._asked_at = self.clock()
+            now = self.clock()
         own = self.node().node_id
         owner = self.acquaintance.seeders.get(self.seeders[0]) if self.seeders else None
         return [

@@ -174,10 +174,16 @@ class TrackerClient:
         return list(dict.fromkeys(named))
 
     async def holders(self, digest: Digest, node: NodeInfo) -> tuple[Holder, ...]:
-        """Who has a blob or segments of it, those nearest to ``node`` first; `Unavailable`."""
+        """Who has a blob or segments of it, those nearest to ``node`` first; `Unavailable`.
+
+        Trackers that rest are left out: this is not worth waiting for.
+        """
         errors = []
         query = urlencode({"group": node.group, "near": node.node_id})
         for url in self.order(digest):
+            if not self._awake(url, self._clock()):
+                errors.append(f"tracker {url} rests")
+                continue
             try:
                 return parse_holders(await self._call(url, f"/v1/holders/{digest}?{query}", None))
             except (Unavailable, Malformed) as error:
