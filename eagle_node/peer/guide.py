@@ -116,6 +116,7 @@ class Guide:
         if not self._parents.known.is_set():
             self._parents.take_only(seeder)
             self._segments.dial(0, (seeder,))
+            self._report(m.Planned(self._parents.stripes))
 
     async def _measure(self) -> None:
         """Find out how far those are from whom this node downloads for the first time."""
