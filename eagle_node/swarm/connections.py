@@ -5,13 +5,18 @@ libtorrent's thread is asked and waited for, well under a millisecond for each t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import libtorrent as lt
 
 from eagle_node.base.ids import InfoHash
+
+_PENDING = lt.peer_info.connecting | lt.peer_info.handshake
+_LEAST = 32
+"""Torrents that are looked at in one turn, or an eighth of those that are too many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,24 @@ class Connections:
             for peer in self._handles[info_hash].get_peer_info()
         )
 
+    def close_idle(self, keep: int, is_coming: Callable[[InfoHash], bool]) -> None:
+        """End those of whole torrents that no peer draws on, but for the ``keep`` latest torrents'.
+
+        libtorrent would keep them for ever, one for each segment and neighbour, until its limit is
+        reached and nobody can be dialled. Whoever is interested again connects again.
+        """
+        excess = len(self._linked) - keep
+        for info_hash in list(islice(self._linked, max(0, min(excess, max(_LEAST, excess // 8))))):
+            handle = self._handles[info_hash]
+            del self._linked[info_hash]
+            peers = [] if is_coming(info_hash) else handle.get_peer_info()
+            if is_coming(info_hash) or any(map(_is_used, peers)):
+                self._linked[info_hash] = None
+            elif peers:
+                handle.replace_trackers([])
+                handle.pause()
+                handle.resume()
+
     def latest(self, most: int) -> dict[InfoHash, list[Connection]]:
         """Those of the ``most`` torrents that were connected last."""
         found: dict[InfoHash, list[Connection]] = {}
@@ -81,6 +104,11 @@ class Connections:
         return {info_hash: peers for info_hash, peers in found.items() if peers}
 
 
+def _is_used(peer: Any) -> bool:
+    """Whether a connection begins, or one of its ends wants something."""
+    used = lt.peer_info.remote_interested | lt.peer_info.interesting
+    return bool(peer.flags & (_PENDING | used))
+
+
 def _established(peers: Iterable[Any]) -> Iterator[Any]:
-    pending = lt.peer_info.connecting | lt.peer_info.handshake
-    return (peer for peer in peers if not peer.flags & pending)
+    return (peer for peer in peers if not peer.flags & _PENDING)

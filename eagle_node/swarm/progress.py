@@ -40,6 +40,10 @@ class Progress:
         """Whether something is being downloaded."""
         return bool(self._active)
 
+    def is_coming(self, info_hash: InfoHash) -> bool:
+        """Whether a torrent is downloaded, and not all in its file yet."""
+        return info_hash in self._active or info_hash in self._flushing
+
     def begin(self, info_hash: InfoHash, observer: Observer) -> None:
         """A torrent is to be downloaded."""
         self._observers[info_hash] = observer

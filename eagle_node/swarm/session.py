@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _LISTEN_TIMEOUT_S = 5.0
 _STATUS_INTERVAL_S = 0.5
 _REFRESH_S = 1.0
+_KEPT_OPEN = 200
+"""Torrents whose connections may be idle: the segments of a blob of 64 MiB, and more."""
 _TOLD = int(lt.alert_category.connect | lt.alert_category.tracker | lt.alert_category.error)
 """Alerts that are logged as they are, at level debug."""
 
@@ -260,6 +262,7 @@ class Swarm:
             await asyncio.sleep(min(_STATUS_INTERVAL_S, self._traffic_wanted_s))
             if self._progress.is_awaited:
                 self._session.post_torrent_updates()
+            self.connections.close_idle(_KEPT_OPEN, self._progress.is_coming)
             if loop.time() >= traffic_due and self._handles:
                 traffic_due = loop.time() + self._traffic_wanted_s
                 self._session.post_session_stats()

@@ -38,7 +38,7 @@ _ALWAYS: dict[str, int | bool | str] = {
     "close_redundant_connections": False,
     "inactivity_timeout": 30,
     "peer_turnover": 0,
-    "connections_limit": 2000,
+    "connections_limit": 4000,
     "listen_queue_size": 128,
     # Requests in flight: enough for fast links, few enough that a slow one can change its parent.
     "request_queue_time": 3,

@@ -40,6 +40,7 @@ from tests.integration.swarm.rig import (
     swarm_config,
     torrents_of,
 )
+from tests.support.waiting import until
 from tests.unit.blobs.builders import MIB, content
 
 DATA = content(3 * MIB + 500)
@@ -114,6 +115,27 @@ async def test_a_finished_download_is_seeded_on(
             third.announce(torrent.info_hash)
         await events.finished(torrent.info_hash for torrent in torrents)
         assert joined(directory, torrents) == DATA
+
+
+async def test_connections_that_nobody_uses_are_closed(
+    endpoint: AnnounceEndpoint, holder: Rig, swarm: Swarm, tmp_path: Path
+) -> None:
+    """But for the latest; whoever comes later is served all the same."""
+    torrents = await torrents_of(holder, content(20 * MIB))
+    _, events = fetch(endpoint, swarm, torrents, tmp_path / "second", holder.swarm.port)
+    await events.finished(torrent.info_hash for torrent in torrents)
+    assert len(swarm.connections.latest(1000)) == len(torrents)
+
+    async def closed() -> bool:
+        swarm.connections.close_idle(3, lambda info_hash: info_hash == torrents[0].info_hash)
+        return len(swarm.connections.latest(1000)) == 3
+
+    await until(closed, what="the idle connections to be closed")
+    assert torrents[0].info_hash in swarm.connections.latest(1000)
+    async with Swarm(swarm_config()) as third:
+        directory, events = fetch(endpoint, third, torrents, tmp_path / "third", swarm.port)
+        await events.finished(torrent.info_hash for torrent in torrents)
+        assert hashlib.sha256(joined(directory, torrents)).hexdigest() in torrents[0].digest
 
 
 @pytest.mark.parametrize(
