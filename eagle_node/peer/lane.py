@@ -60,7 +60,7 @@ class Lane:
         if now < self._probe_at:
             return None
         least, most = _PROBE_S
-        pause_s = min(most, least * 2**self._probes)
+        pause_s: float = min(most, least * 2**self._probes)
         self._probes += 1
         self._probe_at = now + pause_s
         return pause_s
