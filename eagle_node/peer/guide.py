@@ -48,9 +48,11 @@ class Guide:
     async def ask(self, asked: m.AskPlan) -> None:
         """Ask the tracker whom to connect to, and dial for what is active already."""
         digest = self._job.blob.digest
-        if asked.parent_failed and (parent := self._parents.blame(asked.stripe, gone=asked.gone)):
-            self._means.metrics.fallbacks.labels("parent").inc()
-            log.info("%s: no progress from %s:%d", digest, parent.host, parent.port)
+        if asked.parent_failed:
+            parent = self._parents.blame(asked.stripe, self._means.clock(), gone=asked.gone)
+            if parent is not None:
+                self._means.metrics.fallbacks.labels("parent").inc()
+                log.info("%s: no progress from %s:%d", digest, parent.host, parent.port)
         try:
             self._take(await self._means.tracker.plan(self._request()))
         except Unavailable as error:
@@ -129,12 +131,13 @@ class Guide:
         return len(self._transfer.arrival.have)
 
     def _request(self, *, after: str = "") -> PlanRequest:
+        now = self._means.clock()
         return PlanRequest(
             node=self._means.node(),
             digest=self._job.blob.digest,
             size=self._transfer.arrival.layout.size,
-            failed=tuple(self._parents.failed),
-            gone=tuple(self._parents.gone),
+            failed=self._parents.failed(now),
+            gone=self._parents.gone(now),
             done=self._done(),
             partial=not self._transfer.arrival.whole_wanted,
             after=after,

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from eagle_node.base.ids import NodeId
-from eagle_node.tracker.schema import PeerAddress, Plan
+from eagle_node.tracker.health import SUSPECT_S
+from eagle_node.tracker.schema import Gone, PeerAddress, Plan
 
 UNKNOWN = NodeId("")
 """Of a seeder that no tracker has named."""
@@ -20,10 +21,10 @@ class Parents:
         """Set once there is somebody to draw on."""
         self.revision = ""
         """Of the plan that was taken over last."""
-        self.failed: list[NodeId] = []
-        """Made no progress."""
-        self.gone: list[NodeId] = []
-        """Do not answer."""
+        self._failed: dict[NodeId, float] = {}
+        """Who made no progress, and when that was."""
+        self._gone: dict[NodeId, float] = {}
+        """Who did not answer."""
         self._stripes: Sequence[Sequence[PeerAddress]] = ((),)
         """By stripe: the parent, then fallbacks."""
         self._to_dial: dict[int, Sequence[PeerAddress]] = {}
@@ -90,13 +91,24 @@ class Parents:
         """No tracker answers: every stripe's next fallback becomes its parent."""
         self._stripes = [(*peers[1:], *peers[:1]) for peers in self._stripes]
 
-    def blame(self, stripe: int, *, gone: bool) -> PeerAddress | None:
-        """Remember that a stripe's feeder has failed; who that is."""
+    def blame(self, stripe: int, now: float, *, gone: bool) -> PeerAddress | None:
+        """Remember for `SUSPECT_S` that a stripe's feeder has failed; who that is."""
         feeder = self.feeder(stripe)
-        blamed = self.gone if gone else self.failed
-        if feeder is not None and feeder.node_id not in (UNKNOWN, *blamed):
-            blamed.append(feeder.node_id)
+        if feeder is not None and feeder.node_id != UNKNOWN:
+            (self._gone if gone else self._failed)[feeder.node_id] = now
         return feeder
+
+    def failed(self, now: float) -> tuple[NodeId, ...]:
+        """Who has lately made no progress."""
+        return tuple(each for each, when in self._failed.items() if now - when < SUSPECT_S)
+
+    def gone(self, now: float) -> tuple[Gone, ...]:
+        """Who has lately not answered."""
+        return tuple(
+            Gone(node_id=each, ago_s=now - when)
+            for each, when in self._gone.items()
+            if now - when < SUSPECT_S
+        )
 
     def redirect(self, index: int, peers: Sequence[PeerAddress]) -> None:
         """A segment's next announce is to name ``peers``."""

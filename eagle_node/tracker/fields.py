@@ -53,10 +53,12 @@ class Fields:
             raise self.wrong(name, f"expected an integer from {low} to {high}")
         return value
 
-    def number(self, name: str) -> float:
-        """A finite number above zero."""
+    def number(self, name: str, *, zero: bool = False) -> float:
+        """A finite number above zero, or zero where it may be that."""
         value = self._values.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+            raise self.wrong(name, "expected a number")
+        if not value and not zero:
             raise self.wrong(name, "expected a number above 0")
         return float(value)
 

@@ -121,15 +121,16 @@ class Machine:
         known = self._register(request.node, now)
         key = key_of(request)
         wave = self._waves[key]
-        for node_id in request.gone:
-            if (accused := self._nodes.get(node_id)) is not None and accused is not known:
+        gone = self._still_gone(request, now)
+        for node_id in gone:
+            if (accused := self._nodes.get(node_id)) is not None:
                 accused.gone = True
-            if key in self._waves_of.get(node_id, ()) and node_id != request.node.node_id:
+            if key in self._waves_of.get(node_id, ()):
                 self._drop(key, node_id)
         if not wave.has_seeder_for(request.node.node_id):
-            self._expect_seeder(key, known, but=request.gone)
+            self._expect_seeder(key, known, but=gone)
         self._waves_of[request.node.node_id].add(key)
-        failed = frozenset((*request.failed, *request.gone))
+        failed = frozenset((*request.failed, *gone))
         peers = wave.join(known, failed, now, partial=request.partial, done=request.done)
         return self._plan(peers)
 
@@ -293,6 +294,15 @@ class Machine:
         addresses = tuple(tuple(address_of(peer) for peer in peers) for peers in stripes)
         revision = _revision(addresses) if addresses else ""
         return Plan(stripes=addresses, interval_s=self._interval_s, revision=revision)
+
+    def _still_gone(self, request: PlanRequest, now: float) -> list[NodeId]:
+        """Those that have not called since nobody answered there."""
+        silent = (
+            each
+            for each in request.gone
+            if (known := self._nodes.get(each.node_id)) is None or known.seen <= now - each.ago_s
+        )
+        return [each.node_id for each in silent if each.node_id != request.node.node_id]
 
     def _register(self, info: NodeInfo, now: float) -> Known:
         """The node, heard of now; what it holds is not known if it has moved."""

@@ -75,6 +75,15 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """A peer that refuses connections: its process has ended, or its host."""
+
+    node_id: NodeId
+    ago_s: float = 0.0
+    """Since when: it may be back, and have said so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
     """A node is about to download a blob, or (again) wants another parent."""
 
@@ -83,8 +92,7 @@ class PlanRequest:
     size: int
     failed: tuple[NodeId, ...] = ()
     """Peers that gave it no progress."""
-    gone: tuple[NodeId, ...] = ()
-    """Peers that refuse connections: their processes have ended, or their hosts."""
+    gone: tuple[Gone, ...] = ()
     partial: bool = False
     """It wants parts of the blob only, and so cannot feed others."""
     done: int = 0
@@ -171,11 +179,16 @@ def parse_plan_request(body: bytes) -> PlanRequest:
         digest=_digest(fields, "digest", fields.text("digest")),
         size=fields.integer("size", 0, MAX_SIZE),
         failed=tuple(_node_id(fields, "failed", text) for text in fields.texts("failed")),
-        gone=tuple(_node_id(fields, "gone", text) for text in fields.texts("gone")),
+        gone=tuple(_gone(each) for each in fields.objects("gone")),
         partial=fields.boolean("partial"),
         done=fields.integer("done", 0, MAX_SIZE, default=0),
         after=fields.text("after"),
     )
+
+
+def _gone(fields: Fields) -> Gone:
+    node_id = _node_id(fields, "node_id", fields.text("node_id"))
+    return Gone(node_id=node_id, ago_s=fields.number("ago_s", zero=True))
 
 
 def render_plan_request(request: PlanRequest) -> bytes:

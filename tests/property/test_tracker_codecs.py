@@ -19,6 +19,7 @@ from eagle_node.tracker.schema import (
     Advert,
     AdvertReply,
     Gauged,
+    Gone,
     Holder,
     Holding,
     NodeInfo,
@@ -85,7 +86,9 @@ def holdings(draw: st.DrawFn) -> Holding:
         digest=digests,
         size=sizes,
         failed=st.lists(node_ids, max_size=5).map(tuple),
-        gone=st.lists(node_ids, max_size=5).map(tuple),
+        gone=st.lists(st.builds(Gone, node_id=node_ids, ago_s=st.floats(0, 1e6)), max_size=5).map(
+            tuple
+        ),
         partial=st.booleans(),
         after=labels,
     )

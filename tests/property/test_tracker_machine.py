@@ -12,7 +12,7 @@ from eagle_node.blobs.segments import layout_of
 from eagle_node.tracker.bitmap import pack
 from eagle_node.tracker.machine import HeldRow, Machine
 from eagle_node.tracker.plan import MAX_PEERS
-from eagle_node.tracker.schema import Advert, Gauged, Holding, NodeInfo, PlanRequest
+from eagle_node.tracker.schema import Advert, Gauged, Gone, Holding, NodeInfo, PlanRequest
 
 SIZE = 5 << 20
 WRONG_SIZE = 1 << 20
@@ -82,7 +82,12 @@ class Trackers(RuleBasedStateMachine):
         accused = tuple(NodeId(f"{n:032x}") for n in failed)
         dead = tuple(NodeId(f"{n:032x}") for n in gone)
         request = PlanRequest(
-            node=info, digest=digest, size=size, failed=accused, gone=dead, partial=partial
+            node=info,
+            digest=digest,
+            size=size,
+            failed=accused,
+            gone=tuple(Gone(node_id=each) for each in dead),
+            partial=partial,
         )
         plan = self.machine.plan(request, self.now)
         assert 1 <= len(plan.stripes) <= 2

@@ -26,7 +26,7 @@ from eagle_node.base.digest import Digest, digest_of
 from eagle_node.base.ids import NodeId
 from eagle_node.tracker.machine import STAND_BACK_S, Machine
 from eagle_node.tracker.plan import Shape
-from eagle_node.tracker.schema import Advert, Gauged, Holding, Plan, PlanRequest
+from eagle_node.tracker.schema import Advert, Gauged, Gone, Holding, Plan, PlanRequest
 from tests.sim.plan_fluid import TRIFLE, Floats, Indices, deal
 from tests.sim.plan_hosts import Host, Network, Outcome
 from tests.sim.plan_lanes import Lanes
@@ -294,7 +294,7 @@ class Simulation:
             digest=BLOB,
             size=self.network.size,
             failed=tuple(sorted(self.failed[at])),
-            gone=tuple(sorted(self.gone[at])),
+            gone=tuple(Gone(node_id=each) for each in sorted(self.gone[at])),
         )
 
     def _advertise(

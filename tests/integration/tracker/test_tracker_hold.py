@@ -12,7 +12,7 @@ from eagle_node.runtime.tasks import TaskSet
 from eagle_node.tracker.bitmap import pack
 from eagle_node.tracker.client import TrackerClient
 from eagle_node.tracker.directory import Directory
-from eagle_node.tracker.schema import HOLD_S, Advert, NodeInfo, Plan, PlanRequest
+from eagle_node.tracker.schema import HOLD_S, Advert, Gone, NodeInfo, Plan, PlanRequest
 from tests.integration.tracker.support import tracker
 from tests.unit.tracker.builders import BLOB, SEGMENTS, SIZE, blob, holds, node, node_id
 
@@ -23,7 +23,7 @@ ANSWER_S = HOLD_S / 2
 
 def request(number: int, *, gone: tuple[int, ...] = (), after: str = "") -> PlanRequest:
     """The ``number``-th node asks for a plan."""
-    dead = tuple(node_id(other) for other in gone)
+    dead = tuple(Gone(node_id=node_id(other)) for other in gone)
     return PlanRequest(node=node(number), digest=BLOB, size=SIZE, gone=dead, after=after)
 
 

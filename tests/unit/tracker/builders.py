@@ -9,7 +9,7 @@ from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.blobs.segments import layout_of
 from eagle_node.tracker.forest import Forest
 from eagle_node.tracker.machine import Machine
-from eagle_node.tracker.schema import Advert, Holding, NodeInfo, PlanRequest
+from eagle_node.tracker.schema import Advert, Gone, Holding, NodeInfo, PlanRequest
 
 MIB = 1 << 20
 SIZE = 64 * MIB
@@ -105,6 +105,7 @@ class Cluster:
         info: NodeInfo,
         *failed: int,
         gone: Iterable[int] = (),
+        ago_s: float = 0.0,
         partial: bool = False,
         done: int = 0,
         size: int = SIZE,
@@ -117,7 +118,7 @@ class Cluster:
             digest=digest,
             size=size,
             failed=tuple(node_id(n) for n in failed),
-            gone=tuple(node_id(n) for n in gone),
+            gone=tuple(Gone(node_id=node_id(n), ago_s=ago_s) for n in gone),
             partial=partial,
             done=done,
         )

@@ -106,6 +106,23 @@ def test_a_seeder_that_nobody_reaches_is_not_expected() -> None:
     assert cluster.parents(node(2)) == [1]
 
 
+def test_who_has_called_since_nobody_answered_there_is_back() -> None:
+    """Who found it gone goes on saying so: other trackers may have to hear of it."""
+    cluster = Cluster()
+    cluster.advertise(Advert(node=node(1, seeder=True)))
+    cluster.joins(node(2))
+    cluster.joins(node(3))
+    cluster.joins(node(3), gone=[2])
+    assert cluster.parents(node(3)) == [1]
+    cluster.now = 5.0
+    cluster.joins(node(2))
+    cluster.now = 8.0
+    cluster.joins(node(3), gone=[2], ago_s=8.0)
+    assert cluster.parents(node(2)) == [3]
+    cluster.joins(node(3), gone=[2], ago_s=2.0)
+    assert cluster.parents(node(2)) == []
+
+
 def test_groups_do_not_see_each_other() -> None:
     """Neither holders nor seeders nor downloaders of another group are in a plan."""
     cluster = Cluster()
