@@ -50,6 +50,7 @@ class DownloadRun:
             seeders=len(job.line.seeders),
             next_in_line=job.line.own_turn,
             elected=job.line.elected,
+            standing=job.line.standing,
             window=job.means.config.window,
             stall_s=job.means.config.stall_s,
             now=job.means.clock(),

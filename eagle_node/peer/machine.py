@@ -84,12 +84,20 @@ class Download:
         now: float,
         next_in_line: bool = False,
         elected: bool = False,
+        standing: frozenset[int] | None = None,
     ) -> None:
         """``next_in_line``: after these seeders it is this node's turn to ask the origin.
 
-        ``elected``: in the place of a seeder that is gone comes another one.
+        ``elected``: in the place of a seeder that is gone comes another one. ``standing``: which
+        of the seeders have the role now; None: all.
         """
-        self._asking = Asking(seeders=seeders, now=now, next_in_line=next_in_line, elected=elected)
+        self._asking = Asking(
+            seeders=seeders,
+            now=now,
+            next_in_line=next_in_line,
+            elected=elected,
+            standing=standing,
+        )
         self._window = window
         self._parts = False
         self._stall_s = stall_s
@@ -115,7 +123,7 @@ class Download:
             return ()
         match event:
             case LayoutArrived():
-                self._asking.heard_at = now
+                self._asking.heard(now)
                 self._laid_out = True
                 for index in range(event.segments):
                     done = index in event.have
@@ -134,7 +142,7 @@ class Download:
             case PartsFailed():
                 return self._parts_failed(event.error)
             case MetainfoArrived():
-                self._asking.heard_at = now
+                self._asking.heard(now)
                 if self._states.get(event.index) is State.WAITING:
                     self._states[event.index] = State.READY
             case SegmentArrived():
@@ -158,7 +166,11 @@ class Download:
             case SeedersChanged():
                 return self._take(self._asking.changed(event))
             case Ticked():
-                effects = [*self._leave_displaced(now), *self._degrade_quiet(event.parents, now)]
+                effects = [
+                    *self._leave_displaced(now),
+                    *self._ask_again(now),
+                    *self._degrade_quiet(event.parents, now),
+                ]
                 return effects if self.ended else [*effects, *self._fill_window(now)]
             case _:
                 assert_never(event)
@@ -352,6 +364,10 @@ class Download:
         if not (self._asking.is_displaced(now) and self._lacks_metainfo()):
             return ()
         return self._take(self._asking.leave(now))
+
+    def _ask_again(self, now: float) -> Sequence[Effect]:
+        """While a successor is waited for: the seeder that was gone may have been restarted."""
+        return self._take(self._asking.again(now)) if self._lacks_metainfo() else ()
 
     def _take(self, turn: Turn) -> Sequence[Effect]:
         match turn:

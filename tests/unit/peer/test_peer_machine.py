@@ -486,14 +486,40 @@ def test_a_seeder_that_was_elected_first_is_asked_first() -> None:
 def test_nobody_is_waited_for_long() -> None:
     """Where no successor is named, a download ends at the origin, at once when nothing comes."""
     story = bereft(laid_out=False)
-    assert story.quiet(ELECTION_S - 1) == []
+    assert story.quiet(ELECTION_S - 1) == [OpenStream(0)]
     (effect,) = story.quiet(2.5)
     assert isinstance(effect, GoToOrigin)
     story = bereft()
     for index in (0, 1):
         story.tell(SegmentArrived(index))
-    assert story.quiet(ELECTION_S - 0.5) == []
-    assert isinstance(story.quiet(0.5)[0], GoToOrigin)
+    for _ in range(int(ELECTION_S) - 1):
+        assert story.quiet(1) == [OpenStream(0)]
+        assert story.tell(GONE) == []
+    assert isinstance(story.quiet(1)[0], GoToOrigin)
+
+
+def test_a_seeder_that_was_restarted_is_asked_again() -> None:
+    """Nobody is elected in the place of one that keeps its role."""
+    story = bereft()
+    for index in (0, 1):
+        story.tell(SegmentArrived(index))
+    assert story.quiet(1) == [OpenStream(0)]
+    assert story.tell(GONE) == []
+    assert story.quiet(1) == [OpenStream(0)]
+    assert started(story.metainfo(2, 3)) == [2, 3]
+    for index in (2, 3):
+        story.tell(SegmentArrived(index))
+    assert story.quiet(3 * STALL - 0.25) == []
+
+
+def test_restarted_seeders_are_asked_in_turn() -> None:
+    """Only those that have the role."""
+    story = Story(seeders=3, elected=True)
+    story.lay_out()
+    story.tell(SeedersChanged(3, standing=frozenset({0, 2})))
+    assert [story.tell(GONE) for _ in range(2)] == [[OpenStream(2)], []]
+    asked = [[*story.quiet(1), *story.tell(GONE)] for _ in range(3)]
+    assert asked == [[OpenStream(0)], [OpenStream(2)], [OpenStream(0)]]
 
 
 def test_an_election_is_not_waited_for_where_the_seeder_lives() -> None:
