@@ -200,7 +200,7 @@ class MetaInfoClient:
     async def read_from(
         self, address: Address, request: ReadRequest, *, silence_s: float
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes in order; `Unreachable` also after ``silence_s`` without any.
+        """The bytes in order; `Unreachable`, also after ``silence_s`` without any, comes last then.
 
         They may be fewer than were asked for: the caller counts. Closing this cancels the call.
         """
@@ -212,6 +212,9 @@ class MetaInfoClient:
                     with _translated(address):
                         data = decode_read_reply(raw)
                     yield data
+        except Unreachable:
+            self._failed_at[address] = self._clock()
+            raise
         finally:
             call.cancel()
 

@@ -50,7 +50,7 @@ class SwarmFill:
             blob=blob,
             line=line,
             shown=self._shown,
-            parts=self._part_source(line.seeders),
+            parts=self._part_source(line),
         )
 
     async def __call__(self, transfer: Transfer) -> None:
@@ -68,8 +68,12 @@ class SwarmFill:
             log.info("%s comes from its registry, as a private blob: %s", self._blob, error)
         await self._origin_fill(transfer)
 
-    def _part_source(self, seeders: Sequence[Address]) -> PartSource:
+    def _part_source(self, line: Line) -> PartSource:
         means = self._means
+
+        def seeders() -> Sequence[Address]:
+            return means.metainfo.live_first(line.order())
+
         return PartSource(
             metainfo=means.metainfo,
             seeders=seeders,
@@ -103,6 +107,7 @@ class SwarmFill:
         return any(discretion.withholds(self._reader, each) for each in self._job.line.seeders)
 
     async def _swarm_fill(self, transfer: Transfer) -> None:
+        self._job.line.look()
         only_parts = transfer.begun and not transfer.arrival.missing()
         if only_parts and await self._parts_suffice(transfer):
             return

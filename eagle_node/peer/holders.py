@@ -73,7 +73,8 @@ class HolderSource:
     tracker: TrackerClient
     blocks: BlockClient
     acquaintance: Acquaintance
-    seeders: Sequence[Address]
+    seeders: Callable[[], Sequence[Address]]
+    """In the order to ask them now."""
     blob: BlobRef
     node: Callable[[], NodeInfo]
     silence_s: float
@@ -121,7 +122,7 @@ class HolderSource:
                 self._asked_at = self.clock()
             now = self.clock()
         own = self.node().node_id
-        owner = self.acquaintance.seeders.get(self.seeders[0]) if self.seeders else None
+        owner = next(map(self.acquaintance.seeders.get, self.seeders()), None)
         return [
             each.peer
             for each in self._holders
@@ -132,7 +133,7 @@ class HolderSource:
 
     async def _hashes(self, ask: Callable[[Address], ReadRequest]) -> HashesReply | None:
         """What the seeders that have the bytes say that they hash to."""
-        for seeder in self.seeders[:_MOST_SEEDERS]:
+        for seeder in self.seeders()[:_MOST_SEEDERS]:
             try:
                 with span("seeder hashes", "client", peer_attributes(seeder)):
                     reply = await self.metainfo.hashes_from(seeder, ask(seeder))

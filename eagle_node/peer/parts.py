@@ -36,7 +36,8 @@ class PartSource:
     """What parts of one blob are asked with."""
 
     metainfo: MetaInfoClient
-    seeders: Sequence[Address]
+    seeders: Callable[[], Sequence[Address]]
+    """In the order to ask them now."""
     blob: BlobRef
     shown: Callable[[Address], str]
     """The ``Authorization`` for a seeder; empty: none."""
@@ -74,7 +75,7 @@ class PartSource:
             ):
                 await transfer.part_written(run)
                 return
-            for seeder in self.seeders:
+            for seeder in self.seeders():
                 try:
                     await self._read(seeder, writer, run)
                 except NoSpace:

@@ -39,6 +39,11 @@ class Line:
         before = self._known.before
         return frozenset(i for i, seeder in enumerate(self.seeders) if seeder in before)
 
+    def order(self) -> list[Address]:
+        """All of them, those that have the role at this moment first; `look` is not anticipated."""
+        before = self._succession().before
+        return [*before, *(each for each in self.seeders if each not in before)]
+
     def look(self) -> bool:
         """Take in who was elected; whether anything has changed."""
         before, self._known = self._known, self._succession()

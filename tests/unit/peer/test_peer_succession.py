@@ -17,6 +17,8 @@ def test_seeders_keep_their_places_and_lose_their_standing() -> None:
     succession.append(Succession(before=(C, B), own_turn=False))
     assert line.look()
     assert (line.seeders, line.standing) == ([A, B, C], frozenset({1, 2}))
+    assert line.order() == [C, B, A]
     succession.append(Succession(before=(), own_turn=True))
+    assert line.order() == [A, B, C]
     assert line.look()
     assert (line.seeders, line.standing, line.own_turn) == ([A, B, C], frozenset(), True)
