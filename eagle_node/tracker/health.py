@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from eagle_node.base.ids import NodeId
@@ -26,7 +27,9 @@ class Known:
 
     info: NodeInfo
     seen: float
-    """When it last called."""
+    """When it last called, or was restored from the table."""
+    called: float = -math.inf
+    """When it last called this process."""
     told: bool = False
     """It has been heard of what it holds since it became known, or asked to say so."""
     gone: bool = False

@@ -119,6 +119,7 @@ class Machine:
         own brings it back.
         """
         known = self._register(request.node, now)
+        known.called = now
         key = key_of(request)
         wave = self._waves[key]
         gone = self._still_gone(request, now)
@@ -158,7 +159,7 @@ class Machine:
     def advertise(self, advert: Advert, now: float) -> bool:
         """Take in what a node holds; whether the node should say everything that it holds."""
         known = self._register(advert.node, now)
-        strange, known.told = not known.told, True
+        strange, known.told, known.called = not known.told, True, now
         for each in advert.gauged:
             for one in self._gauging.take_in(known, each, now):
                 for key in self._waves_of[one.info.node_id]:
@@ -296,13 +297,13 @@ class Machine:
         return Plan(stripes=addresses, interval_s=self._interval_s, revision=revision)
 
     def _still_gone(self, request: PlanRequest, now: float) -> list[NodeId]:
-        """Those that have not called since nobody answered there."""
-        silent = (
-            each
-            for each in request.gone
-            if (known := self._nodes.get(each.node_id)) is None or known.seen <= now - each.ago_s
-        )
-        return [each.node_id for each in silent if each.node_id != request.node.node_id]
+        """Those that have not called since nobody answered there, as far as this tracker knows."""
+        silent = []
+        for each in request.gone:
+            known = self._nodes.get(each.node_id)
+            if known is None or known.called <= now - each.ago_s:
+                silent.append(each.node_id)
+        return [node_id for node_id in silent if node_id != request.node.node_id]
 
     def _register(self, info: NodeInfo, now: float) -> Known:
         """The node, heard of now; what it holds is not known if it has moved."""

@@ -123,6 +123,15 @@ def test_who_has_called_since_nobody_answered_there_is_back() -> None:
     assert cluster.parents(node(2)) == []
 
 
+def test_who_is_restored_from_the_table_has_not_called() -> None:
+    """A tracker that was elected meanwhile believes who found a node gone before that."""
+    cluster = Cluster()
+    cluster.now = 5.0
+    cluster.machine.restore([node(1), node(2)], cluster.now)
+    cluster.machine.load(("", BLOB, SIZE), [HeldRow(node_id=node_id(1), have=None)], cluster.now)
+    assert cluster.joins(node(3), gone=[1], ago_s=4.0) == [[]]
+
+
 def test_groups_do_not_see_each_other() -> None:
     """Neither holders nor seeders nor downloaders of another group are in a plan."""
     cluster = Cluster()
