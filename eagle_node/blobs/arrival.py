@@ -181,6 +181,13 @@ class Arrival:
         self.have.intersection_update(intact)
         self.resumed = frozenset(self.have)
 
+    def dropped(self, index: int) -> None:
+        """The file of segment ``index``, which was whole, is of no use: it has to come again."""
+        self.have.discard(index)
+        self.resumed -= {index}
+        self._rewrites[index] += 1
+        self._signal()
+
     def completed(self, index: int) -> None:
         """Segment ``index`` is whole."""
         segment = self.layout.segments[index]

@@ -324,6 +324,15 @@ class Cache:
                 arrival.directory.part(index).unlink(missing_ok=True)
         await self._index.segments_verified(arrival.digest, [index])
 
+    async def segment_lost(self, arrival: Arrival, index: int) -> None:
+        """The file of a segment that was whole cannot be read: it has to come again."""
+        if arrival.phase is not Phase.ARRIVING or index not in arrival.have:
+            return
+        with contextlib.suppress(OSError):
+            arrival.directory.segment(index).unlink(missing_ok=True)
+        arrival.dropped(index)
+        await self._index.segments_lost(arrival.digest, [index])
+
     async def commit(self, arrival: Arrival, torrents: bytes) -> None:
         """Make a VERIFIED arrival visible: marker by atomic rename, then the index."""
         assert arrival.phase is Phase.VERIFIED

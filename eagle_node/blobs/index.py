@@ -117,6 +117,12 @@ class Index(TableStore):
             ("INSERT OR IGNORE INTO segment VALUES (?, ?)", [(digest, n) for n in numbers])
         )
 
+    async def segments_lost(self, digest: Digest, numbers: Iterable[int]) -> None:
+        """These segments of an arriving blob are not here any more."""
+        await self._execute(
+            ("DELETE FROM segment WHERE digest = ? AND number = ?", [(digest, n) for n in numbers])
+        )
+
     async def commit(self, digest: Digest, size: int, used: int) -> None:
         """An arriving blob is whole."""
         await self._execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
@@ -16,6 +17,8 @@ from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.parts import PartWriter
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent, make_torrent
+
+log = logging.getLogger(__name__)
 
 INLINE_LIMIT = 128 << 10
 """Blobs up to this many bytes travel whole with the seeder's answer: no swarm is as quick."""
@@ -74,7 +77,13 @@ class Transfer:
 
     @property
     def begun(self) -> bool:
-        """Whether the size is known."""
+        """Whether it has opened: the size is known, and room has been found."""
+        opened = self.opened
+        return opened.done() and not opened.cancelled() and opened.exception() is None
+
+    @property
+    def arrives(self) -> bool:
+        """Whether there is an arrival, be it one that has found no room."""
         return self._arrival is not None
 
     @property
@@ -152,10 +161,20 @@ class Transfer:
                 if self._whole:
                     arrival.want_whole()
                     self._cache.reserve(arrival, range(len(arrival.layout.segments)))
-                for index in sorted(arrival.resumed - self.torrents.keys()):
-                    await self._offer(index, None)
                 self.opened.set_result(arrival)
         return arrival
+
+    async def offer_resumed(self) -> None:
+        """Offer the segments that were here at the start; those that cannot be read come again.
+
+        Readers may have them before: to hash them takes as long as to read them from the disk.
+        """
+        for index in sorted(self.arrival.resumed - self.torrents.keys()):
+            try:
+                await self._offer(index, None)
+            except Unavailable as error:
+                log.warning("%s is fetched again in part: %s", self.digest, error)
+                await self._cache.segment_lost(self.arrival, index)
 
     def reserve(self, *indices: int) -> None:
         """Make room for segments whose bytes are about to come (`NoSpace`)."""

@@ -141,7 +141,9 @@ class Transfers:
 
     async def _fill(self, transfer: Transfer) -> None:
         """Run a source until the blob is verified, or nobody wants more of it for a while."""
-        verifier = asyncio.create_task(_verify(transfer), name=f"verify-{transfer.digest[7:19]}")
+        name = transfer.digest[7:19]
+        resuming = asyncio.create_task(_resume(transfer), name=f"resume-{name}")
+        verifier = asyncio.create_task(_verify(transfer, resuming), name=f"verify-{name}")
         try:
             while True:
                 try:
@@ -153,6 +155,8 @@ class Transfers:
                     continue
                 arrival = transfer.arrival
                 if arrival.complete:
+                    await resuming
+                if arrival.complete:
                     await verifier
                     if arrival.error is not None:
                         raise arrival.error
@@ -161,8 +165,9 @@ class Transfers:
                     transfer.closing = True
                     return
         finally:
-            verifier.cancel()
-            await asyncio.gather(verifier, return_exceptions=True)
+            for task in (resuming, verifier):
+                task.cancel()
+            await asyncio.gather(resuming, verifier, return_exceptions=True)
 
     async def _commit(self, transfer: Transfer) -> None:
         made = [transfer.torrents[index] for index in sorted(transfer.torrents)]
@@ -177,7 +182,7 @@ class Transfers:
         transfer.closing = True
         if not transfer.opened.done():
             transfer.opened.set_exception(error)
-        if transfer.begun:
+        if transfer.arrives:
             transfer.arrival.fail(error)
             if isinstance(error, WrongContent):
                 self._metrics.wrong_content.labels(transfer.arrival.source).inc()
@@ -198,8 +203,15 @@ class Transfers:
             self._swarm.remove(torrent.info_hash)
 
 
-async def _verify(transfer: Transfer) -> None:
+async def _resume(transfer: Transfer) -> None:
     await asyncio.wait([transfer.opened])
+    if transfer.begun:
+        await transfer.offer_resumed()
+
+
+async def _verify(transfer: Transfer, resuming: asyncio.Task[None]) -> None:
+    """Only what has been read once: a segment that cannot be is missing by then."""
+    await asyncio.shield(resuming)
     if transfer.begun:
         await transfer.arrival.verify()
 

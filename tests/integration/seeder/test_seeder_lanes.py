@@ -260,6 +260,52 @@ async def test_no_room_passes_through(tmp_path: Path) -> None:
         assert source.sent == 0
 
 
+async def leave_the_first_mib(node: Rig) -> None:
+    """Leave segments of the small blob to be resumed."""
+    source = MemorySource(SMALL)
+    source.break_with = Denied("token expired", status=401, code="UNAUTHORIZED")
+    source.break_at = lambda number: MIB + 5
+    transfer = await begin(node, source)
+    with pytest.raises(Denied):
+        await transfer.wait_finished()
+
+
+async def test_a_transfer_whose_first_source_was_given_up_goes_on(node: Rig) -> None:
+    """Also one that was given up as soon as it had begun, with segments of earlier to be hashed."""
+    source = MemorySource(SMALL)
+
+    async def impatient(transfer: Transfer) -> None:
+        beginning = asyncio.create_task(transfer.begin(len(SMALL)))
+        while not transfer.begun:
+            await asyncio.wait([beginning], timeout=0)
+        beginning.cancel()
+        await asyncio.wait([beginning])
+        await InOrderFill(source, CONFIG)(transfer)
+
+    await leave_the_first_mib(node)
+    transfer = await node.transfers.start(digest_of(SMALL), impatient, whole=True)
+    assert transfer is not None
+    async with asyncio.timeout(60):
+        assert await read_whole(node, transfer) == SMALL
+
+
+async def test_a_beginning_without_room_is_taken_up_again(tmp_path: Path) -> None:
+    """Whoever comes next finds no transfer that has begun and never opens."""
+    async with rig(tmp_path, limit=2 * MIB) as node:
+        source = MemorySource(SMALL)
+
+        async def second_time(transfer: Transfer) -> None:
+            with pytest.raises(NoSpace):
+                await transfer.begin(len(SMALL))
+            node.cache.resize(0)
+            await InOrderFill(source, CONFIG)(transfer)
+
+        transfer = await node.transfers.start(digest_of(SMALL), second_time, whole=True)
+        assert transfer is not None
+        async with asyncio.timeout(60):
+            assert await read_whole(node, transfer) == SMALL
+
+
 async def test_wrong_content_reaches_nobody(node: Rig) -> None:
     """The last byte is never given, and nothing is kept."""
     source = MemorySource(SMALL)
@@ -285,12 +331,7 @@ async def test_stopping_closes_every_connection(tmp_path: Path) -> None:
 
 async def test_segments_that_are_kept_are_not_fetched_again(node: Rig) -> None:
     """A resumption asks for the missing bytes alone."""
-    source = MemorySource(SMALL)
-    source.break_with = Denied("token expired", status=401, code="UNAUTHORIZED")
-    source.break_at = lambda number: MIB + 5 if number == 0 else None
-    transfer = await begin(node, source)
-    with pytest.raises(Denied):
-        await transfer.wait_finished()
+    await leave_the_first_mib(node)
     again = MemorySource(SMALL)
     assert await read_whole(node, await begin(node, again)) == SMALL
     assert again.opened == [(0, 1), (MIB, 3 * MIB)]

@@ -226,6 +226,29 @@ async def test_a_cancelled_beginning_is_taken_up_again(node: Rig) -> None:
     assert steps == 12
 
 
+async def test_a_kept_segment_that_cannot_be_read_comes_again(
+    node: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is found out after the transfer has opened: readers do not wait for all to be hashed."""
+    source = Script(DATA)
+
+    async def robbed(transfer: Transfer) -> None:
+        arrival = await transfer.begin(SIZE)
+        assert arrival.have == {0}
+        assert not transfer.torrents
+        arrival.directory.segment(0).unlink()
+        await source(transfer)
+
+    await read_whole_until_broken(node)
+    transfer = await node.transfers.start(DIGEST, robbed, whole=True)
+    assert transfer is not None
+    await transfer.wait_finished()
+    assert await read_back(node.cache, DIGEST) == DATA
+    assert sorted(source.brought) == list(range(COUNT))
+    assert len(node.swarm) == COUNT
+    assert "fetched again in part" in caplog.text
+
+
 def expired() -> Denied:
     """What a registry says to a token that has expired."""
     return Denied("expired", status=401, code="UNAUTHORIZED")
