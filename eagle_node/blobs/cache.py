@@ -334,7 +334,10 @@ class Cache:
         await self._index.segments_lost(arrival.digest, [index])
 
     async def commit(self, arrival: Arrival, torrents: bytes) -> None:
-        """Make a VERIFIED arrival visible: marker by atomic rename, then the index."""
+        """Make a VERIFIED arrival visible: marker by atomic rename, then the index.
+
+        The marker is what counts: a blob that the index cannot take is hashed at the next start.
+        """
         assert arrival.phase is Phase.VERIFIED
         digest, size = arrival.digest, arrival.layout.size
         try:
@@ -343,10 +346,14 @@ class Cache:
             raise NoSpace(f"cannot commit {digest}: {error.strerror}") from error
         self._forget_arrival(digest)
         used = self._residents.add(digest, size)
-        await self._index.commit(digest, size, used)
-        self._tasks.spawn(self._flush(digest), name=f"flush-{digest[7:19]}")
-        for listener in self.on_commit:
-            listener(digest)
+        try:
+            await self._index.commit(digest, size, used)
+        except Unavailable as error:
+            log.warning("cannot remember that %s is whole: %s", digest, error)
+        if digest in self._residents:
+            self._tasks.spawn(self._flush(digest), name=f"flush-{digest[7:19]}")
+            for listener in self.on_commit:
+                listener(digest)
         self._trim()
 
     async def suspend(self, arrival: Arrival) -> None:

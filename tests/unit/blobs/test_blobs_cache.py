@@ -330,6 +330,56 @@ async def test_a_disk_error_at_commit_is_no_space(root: Path) -> None:
         assert (await cache.arrive(DIGEST, len(DATA))).resumed == ALL
 
 
+def refuse(root: Path, change: str) -> None:
+    """Have the index refuse ``change`` of its table of whole blobs, as one on a full disk does."""
+    connection = sqlite3.connect(root / "index.sqlite")
+    connection.execute(
+        f"CREATE TRIGGER refusal BEFORE {change} ON committed"
+        " BEGIN SELECT RAISE(ABORT, 'no more room'); END"
+    )
+    connection.close()
+
+
+def permit(root: Path) -> None:
+    """Have it take everything again."""
+    connection = sqlite3.connect(root / "index.sqlite")
+    connection.execute("DROP TRIGGER refusal")
+    connection.close()
+
+
+async def test_a_blob_that_the_index_cannot_take_is_whole(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everybody hears of it, and the next start finds it by its marker."""
+    heard: list[Digest] = []
+    async with make_cache(root) as cache:
+        cache.on_commit.append(heard.append)
+        refuse(root, "INSERT")
+        assert await ingest(cache, DATA) == DIGEST
+        assert heard == [DIGEST]
+        assert "no more room" in caplog.text
+        assert await read_back(cache, DIGEST) == DATA
+        cache.check()
+    permit(root)
+    async with make_cache(root) as cache:
+        assert await read_back(cache, DIGEST) == DATA
+
+
+async def test_nobody_hears_of_a_blob_that_was_evicted_as_it_came(root: Path) -> None:
+    """Another arrival may take its room before the index has it."""
+    heard: list[Digest] = []
+    async with make_cache(root) as cache:
+        cache.on_commit.append(heard.append)
+        coming = asyncio.create_task(ingest(cache, DATA))
+        while not cache.is_resident(DIGEST):
+            await asyncio.wait([coming], timeout=0)
+        assert await cache.drop(DIGEST)
+        await coming
+        assert heard == []
+    async with make_cache(root) as cache:
+        assert len(cache) == 0
+
+
 async def test_a_cache_directory_that_is_taken_away_is_no_space(root: Path) -> None:
     """Clients are then served from the origin, unstored."""
     async with make_cache(root, reserve=1) as cache:
