@@ -38,7 +38,10 @@ log = logging.getLogger(__name__)
 
 _HANDSHAKE_S = 6.0
 _IDLE_S = 60.0
-"""Silence after which a connection is closed; peers that want something send keep-alives."""
+"""Silence after which a connection is closed; peers that want something send keep-alives.
+
+Also how long hashes that a peer has asked for wait for it to read them.
+"""
 _MOST_CONNECTIONS = 1000
 _TURNS = 5
 """Of the loop, until a connection that was being accepted at the end has been made and ended."""
@@ -212,9 +215,9 @@ class _Upload:
             if not data:
                 return
             for heard in incoming.feed(data):
-                self._heard(heard)
+                await self._heard(heard)
 
-    def _heard(self, heard: wire.Message) -> None:
+    async def _heard(self, heard: wire.Message) -> None:
         match heard:
             case wire.Interested(yes=True):
                 self._interested.set()
@@ -232,6 +235,8 @@ class _Upload:
                 self._wanted.pop(block, None)
             case wire.HashesRequested(question=question):
                 self._writer.write(wire.hashes(question, self._torrent))
+                async with asyncio.timeout(_IDLE_S):
+                    await self._writer.drain()
 
     async def _send(self) -> None:
         while True:

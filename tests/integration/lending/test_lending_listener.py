@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,25 @@ async def test_no_byte_of_a_changed_file_is_sent(tmp_path: Path) -> None:
             await reader.readexactly(1)
         assert seeding.altered == [lent.digest]
         writer.close()
+
+
+async def test_who_does_not_read_hashes_is_not_listened_to(tmp_path: Path) -> None:
+    """What waits for a peer is bounded; once it reads on it gets every answer."""
+    lent = lent_file(tmp_path, DATA)
+    torrents = torrents_of(lent)
+    question = message(Kind.HASH_REQUEST, bytes(MIB // 2))
+    times = 128
+    loop = asyncio.get_running_loop()
+    async with seed() as seeding:
+        seeding.offers.add(lent, torrents)
+        with socket.create_connection((LOOPBACK, seeding.listener.port)) as peer:
+            peer.setblocking(False)
+            hello = handshake(torrents[0].info_hash, b"-TT0001-............", fast=True)
+            asking = asyncio.create_task(loop.sock_sendall(peer, hello + question * times))
+            assert not (await asyncio.wait([asking], timeout=2.0))[0]
+            left = HANDSHAKE_LENGTH + 5 + times * len(question)
+            while left:
+                got = len(await loop.sock_recv(peer, min(left, MIB)))
+                assert got
+                left -= got
+            await asking
