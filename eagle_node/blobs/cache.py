@@ -30,10 +30,12 @@ from eagle_node.config.tree import CacheConfig
 from eagle_node.metrics.instruments import Metrics
 from eagle_node.runtime.tasks import TaskSet
 from eagle_node.runtime.threads import finish_in_thread
+from eagle_node.store.memory import Memory
 
 log = logging.getLogger(__name__)
 
 _RECENCY_FLUSH_S = 5.0
+"""Between two writes of what was used: a kill forgets no more."""
 
 
 class Cache:
@@ -45,9 +47,18 @@ class Cache:
     nothing else comes in.
     """
 
-    def __init__(self, config: CacheConfig, root: Path, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: CacheConfig,
+        root: Path,
+        metrics: Metrics,
+        *,
+        recency_flush_s: float = _RECENCY_FLUSH_S,
+    ) -> None:
         self._root = root
         self._metrics = metrics
+        self._recency_flush_s = recency_flush_s
+        self._recency = Memory("when blobs were last used")
         self._index = Index(root / "index.sqlite")
         self._residents = Residents()
         self._resumable: dict[Digest, ArrivingRow] = {}
@@ -91,7 +102,7 @@ class Cache:
         self._is_above = False
         await self._tasks.cancel()
         try:
-            await self._index.used(self._residents.take_touched())
+            await self._note_use()
         finally:
             await self._index.__aexit__()
 
@@ -507,9 +518,13 @@ class Cache:
 
     async def _flush_recency(self) -> None:
         while True:
-            await asyncio.sleep(_RECENCY_FLUSH_S)
-            if touched := self._residents.take_touched():
-                await self._index.used(touched)
+            await asyncio.sleep(self._recency_flush_s)
+            await self._note_use()
+
+    async def _note_use(self) -> None:
+        touched = self._residents.take_touched()
+        if touched and await self._recency.attempt(self._index.used(touched)) is None:
+            self._residents.put_back(touched)
 
     async def _reconcile(self) -> None:
         """Make memory, index and disk agree; the disk's markers say what is whole."""

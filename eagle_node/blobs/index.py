@@ -138,14 +138,15 @@ class Index(TableStore):
         """A committed blob has reached the disk."""
         await self._execute(("UPDATE committed SET boot = NULL WHERE digest = ?", [(digest,)]))
 
-    async def used(self, recency: Mapping[Digest, int]) -> None:
-        """Remember when blobs were last used."""
+    async def used(self, recency: Mapping[Digest, int]) -> int:
+        """Remember when blobs were last used; how many were."""
         await self._execute(
             (
                 "UPDATE committed SET used = ? WHERE digest = ?",
                 [(used, digest) for digest, used in recency.items()],
             )
         )
+        return len(recency)
 
     async def pinned(self) -> set[Digest]:
         """Blobs that people want to keep."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from eagle_node.base.digest import Digest
 from eagle_node.blobs.eviction import Resident, as_far_as_possible, victims
@@ -57,6 +57,11 @@ class Residents:
         """Recency of those that were used since the last call."""
         touched, self._touched = self._touched, {}
         return touched
+
+    def put_back(self, touched: Mapping[Digest, int]) -> None:
+        """What was taken could not be noted: the next call has it again, unless it is outdated."""
+        here = {digest: used for digest, used in touched.items() if digest in self._blobs}
+        self._touched = {**here, **self._touched}
 
     def remove(self, digest: Digest) -> None:
         """A blob is dropped."""

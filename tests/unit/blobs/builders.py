@@ -23,9 +23,12 @@ def content(size: int, seed: int = 0) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def make_cache(root: Path, *, limit: int = 0, reserve: int = 0) -> Cache:
+def make_cache(
+    root: Path, *, limit: int = 0, reserve: int = 0, recency_flush_s: float = 5.0
+) -> Cache:
     """A cache that has not been entered yet."""
-    return Cache(CacheConfig(size=limit, reserve=reserve), root, Metrics())
+    config = CacheConfig(size=limit, reserve=reserve)
+    return Cache(config, root, Metrics(), recency_flush_s=recency_flush_s)
 
 
 def write_segment(arrival: Arrival, data: bytes, index: int, *, count: int | None = None) -> None:

@@ -16,6 +16,7 @@ from eagle_node.blobs.arrival import Phase
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.files import blob_directory
 from eagle_node.blobs.segments import layout_of
+from tests.support.waiting import until
 from tests.unit.blobs.builders import (
     MIB,
     bring,
@@ -378,6 +379,47 @@ async def test_nobody_hears_of_a_blob_that_was_evicted_as_it_came(root: Path) ->
         assert heard == []
     async with make_cache(root) as cache:
         assert len(cache) == 0
+
+
+def recency(root: Path) -> list[str]:
+    """Digests in the order in which the index says that they were used."""
+    connection = sqlite3.connect(root / "index.sqlite")
+    rows = connection.execute("SELECT digest FROM committed ORDER BY used").fetchall()
+    connection.close()
+    return [digest for (digest,) in rows]
+
+
+async def test_what_the_index_could_not_note_is_noted_later(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that was full for a while costs no recency; it is logged once."""
+
+    async def logged(text: str) -> None:
+        async def is_there() -> bool:
+            return text in caplog.text
+
+        await until(is_there, what=f"the log to say {text!r}")
+
+    caplog.set_level("INFO")
+    async with make_cache(root, recency_flush_s=0.01) as cache:
+        other = await ingest(cache, content(MIB, 1))
+        await ingest(cache, DATA)
+        refuse(root, "UPDATE OF used")
+        await read_back(cache, other)
+        await logged("cannot remember when blobs were last used")
+        assert recency(root) == [other, DIGEST]
+        permit(root)
+        await logged("remembering when blobs were last used again")
+        assert recency(root) == [DIGEST, other]
+    assert caplog.text.count("cannot remember") == 1
+
+
+async def test_a_full_disk_does_not_keep_a_cache_from_closing(root: Path) -> None:
+    """What was used last is forgotten then."""
+    async with make_cache(root) as cache:
+        await ingest(cache, DATA)
+        await read_back(cache, DIGEST)
+        refuse(root, "UPDATE OF used")
 
 
 async def test_a_cache_directory_that_is_taken_away_is_no_space(root: Path) -> None:
