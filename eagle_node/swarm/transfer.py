@@ -15,6 +15,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.arrival import Arrival
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.parts import PartWriter
+from eagle_node.runtime.tasks import finish
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent, make_torrent
 
@@ -183,10 +184,11 @@ class Transfer:
     async def segment_written(self, index: int, torrent: SegmentTorrent | None = None) -> None:
         """The file of a segment is whole: offer it to peers, then to readers and restarts.
 
-        ``torrent`` is given by a source that already has it in the swarm.
+        ``torrent`` is given by a source that already has it in the swarm. Finishes when cancelled:
+        who has written a segment may be given up, but nobody else would tell of it.
         """
-        await self._offer(index, torrent)
-        await self._cache.segment_done(self.arrival, index)
+        name = f"segment-{self.digest[7:19]}.{index:04d}"
+        await finish(self._written(index, torrent), name=name)
 
     def part(self, run: ByteRange) -> PartWriter:
         """A writer of bytes of one segment; `part_written` follows."""
@@ -199,6 +201,14 @@ class Transfer:
             self.arrival.writing.add(index)
             self._cache.promote(self.arrival, index)
             await self.segment_written(index)
+
+    async def _written(self, index: int, torrent: SegmentTorrent | None) -> None:
+        try:
+            await self._offer(index, torrent)
+            await self._cache.segment_done(self.arrival, index)
+        except BaseException:
+            self.arrival.lost(index)
+            raise
 
     async def _offer(self, index: int, torrent: SegmentTorrent | None) -> None:
         if torrent is None:

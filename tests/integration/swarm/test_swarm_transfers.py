@@ -249,6 +249,31 @@ async def test_a_kept_segment_that_cannot_be_read_comes_again(
     assert "fetched again in part" in caplog.text
 
 
+async def test_a_segment_that_came_as_parts_is_here_although_its_last_reader_has_gone(
+    node: Rig,
+) -> None:
+    """Whoever brought the last part is given up with the reader, at whatever moment."""
+    run = ByteRange(SEGMENTS[0].start, SEGMENTS[0].stop)
+
+    async def in_parts(transfer: Transfer) -> None:
+        arrival = await transfer.begin(SIZE)
+        with transfer.part(run) as writer:
+            await writer.write(DATA[run.start : run.stop])
+        telling = asyncio.create_task(transfer.part_written(run))
+        await asyncio.sleep(0)
+        telling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await telling
+        assert (arrival.have, arrival.writing) == ({0}, set())
+        await source(transfer)
+
+    source = Script(DATA)
+    transfer = await node.transfers.start(DIGEST, in_parts, whole=True)
+    assert transfer is not None
+    assert await read_whole(node, transfer) == DATA
+    assert source.brought == list(range(1, COUNT))
+
+
 def expired() -> Denied:
     """What a registry says to a token that has expired."""
     return Denied("expired", status=401, code="UNAUTHORIZED")

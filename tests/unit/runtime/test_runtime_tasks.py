@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from eagle_node.runtime.tasks import TaskSet, first_error
+from eagle_node.runtime.tasks import TaskSet, finish, first_error
 
 
 async def test_leaving_cancels_what_still_runs_and_waits_for_it() -> None:
@@ -59,6 +59,27 @@ async def test_a_failure_is_logged_with_its_name_and_harms_nobody(
         assert other.result() == "done"
     assert "the failing one" in caplog.text
     assert "broken" in caplog.text
+
+
+async def test_what_is_to_finish_does_so_for_a_caller_that_is_cancelled() -> None:
+    """However often: he goes when it has ended."""
+    may_end = asyncio.Event()
+    ended = False
+
+    async def work() -> None:
+        nonlocal ended
+        await may_end.wait()
+        ended = True
+
+    caller = asyncio.create_task(finish(work(), name="work"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        caller.cancel()
+    assert not (await asyncio.wait([caller], timeout=0))[0]
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert ended
 
 
 def test_the_first_leaf_of_nested_groups_is_found() -> None:
