@@ -68,8 +68,8 @@ class Seeding:
             if resident is None:
                 raise Unavailable(f"{digest} is not in the cache")
             torrents = await asyncio.to_thread(self._load, digest, resident.size)
-            if digest not in self._cache:
-                raise Unavailable(f"{digest} was evicted meanwhile")
+            if not self._cache.is_resident(digest):
+                return await self.torrents_of(digest)
             self._offer(digest, torrents)
         return self._seeded[digest]
 
@@ -87,6 +87,8 @@ class Seeding:
             trackers,
             root_certificate=self._swarm.root_certificate,
         )
+        if not self._cache.is_resident(digest):
+            raise Unavailable(f"{digest} was evicted meanwhile")
         self._swarm.seed_whole(info_hash, metainfo, directory.path.parent)
         self._whole[digest] = info_hash
         return metainfo

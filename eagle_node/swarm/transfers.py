@@ -174,7 +174,7 @@ class Transfers:
         directory = transfer.arrival.directory
         torrents = [await self.seeding.complete(each, directory) for each in made]
         await self._cache.commit(transfer.arrival, pack_torrents(torrents))
-        if transfer.digest in self._cache:
+        if self._cache.is_resident(transfer.digest):
             self.seeding.keep(transfer.digest, torrents)
 
     async def _close(self, transfer: Transfer, error: EagleError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from eagle_node.base.digest import digest_of
 from eagle_node.base.errors import Denied, NoSpace, Unavailable, WrongContent
 from eagle_node.base.ranges import ByteRange
+from eagle_node.blobs.lent import FileIdentity, LentFile
 from eagle_node.blobs.segments import layout_of
 from eagle_node.metrics.instruments import total
 from eagle_node.swarm.torrents import pack_torrents
@@ -358,6 +360,49 @@ async def test_an_evicted_blob_is_not_offered_any_more(tmp_path: Path) -> None:
         assert (len(node.swarm), node.transfers.seeding.seeded()) == (0, {})
         with pytest.raises(Unavailable, match="not in the cache"):
             await node.transfers.seeding.torrents_of(DIGEST)
+
+
+async def drop_own_copy(node: Rig, directory: Path) -> None:
+    """The blob lies elsewhere as well, so the cache's copy goes."""
+    path = directory / "lent"
+    path.write_bytes(DATA)
+    node.cache.lend(LentFile(digest=DIGEST, path=path, identity=FileIdentity.of(path.stat())))
+    assert await node.cache.drop(DIGEST, spare=True)
+
+
+@pytest.mark.parametrize("which", ["segments", "whole"])
+async def test_a_copy_that_is_dropped_while_its_torrents_are_made_is_not_offered(
+    tmp_path: Path, which: str
+) -> None:
+    """Although the blob is lent: the files that the torrents are of are gone."""
+    async with rig(tmp_path / "cache") as node:
+        seeding = node.transfers.seeding
+        await ingest(node.cache, DATA)
+        one = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(one)
+        making: asyncio.Task[object] = asyncio.create_task(
+            seeding.torrents_of(DIGEST)
+            if which == "segments"
+            else seeding.whole_torrent(DIGEST, [])
+        )
+        await asyncio.sleep(0)
+        # Threads' work is done in order: the torrents have been made, and nobody knows it yet.
+        one.submit(int).result()
+        await drop_own_copy(node, tmp_path)
+        with pytest.raises(Unavailable):
+            await making
+        assert (len(node.swarm), seeding.seeded()) == (0, {})
+
+
+async def test_a_copy_that_is_dropped_as_it_is_committed_is_not_offered(tmp_path: Path) -> None:
+    """Nor is it named among what is."""
+    async with rig(tmp_path / "cache") as node:
+        transfer = await begin(node, Script(DATA))
+        while not node.cache.is_resident(DIGEST):
+            await asyncio.wait([transfer.finished], timeout=0)
+        await drop_own_copy(node, tmp_path)
+        await transfer.wait_finished()
+        assert (len(node.swarm), node.transfers.seeding.seeded()) == (0, {})
 
 
 async def test_the_limit_of_torrents_is_held(tmp_path: Path) -> None:
