@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import NoSpace, StartError, Unavailable, WrongContent
@@ -164,7 +164,8 @@ class Cache:
         Blobs that are kept count against the limit; when nothing else is left to evict, new ones
         find no room.
         """
-        if digest not in self._residents:
+        is_awaited = self._residents.is_awaited(digest)
+        if digest not in self._residents and (kept or not is_awaited):
             return False
         self._residents.keep([digest], kept=kept)
         await self._index.pin(digest, kept=kept)
@@ -396,7 +397,7 @@ class Cache:
             listener(arrival.digest)
         try:
             await finish_in_thread(arrival.directory.remove)
-            await self._index.forget(arrival.digest)
+            await self._index.lost([arrival.digest])
         finally:
             self._forget_arrival(arrival.digest)
 
@@ -481,7 +482,7 @@ class Cache:
             if short <= 0:
                 return
             short -= _held(self._resumable.pop(digest))
-            self._delete(digest)
+            self._delete(digest, self._index.lost([digest]))
 
     def _drop_now(self, digest: Digest, *, spare: bool = False) -> None:
         done = "dropped the copy of" if spare else "evicted"
@@ -491,15 +492,15 @@ class Cache:
             self._metrics.cache_evictions.inc()
         for listener in self.on_drop:
             listener(digest)
-        self._delete(digest)
+        self._delete(digest, self._index.forget(digest))
         self._gauge()
 
-    def _delete(self, digest: Digest) -> None:
+    def _delete(self, digest: Digest, forget: Coroutine[Any, Any, None]) -> None:
         """Hide a blob at once; free its bytes before anything else may take the room."""
         directory = self.directory(digest)
         with contextlib.suppress(OSError):
             directory.remove()
-        self._tasks.spawn(self._index.forget(digest), name=f"forget-{digest[7:19]}")
+        self._tasks.spawn(forget, name=f"forget-{digest[7:19]}")
 
     def _gauge(self) -> None:
         self._metrics.cache_used_bytes.set(self.used)
@@ -540,15 +541,25 @@ class Cache:
             if (size := found.whole.get(digest)) is not None:
                 self._residents.restore(digest, Resident(size=size, used=row.used))
                 continue
-            log.warning("cached blob %s is gone or damaged; forgotten", digest)
-            await self._index.forget(digest)
+            if digest not in found.outdated:
+                log.warning("cached blob %s is gone or damaged; forgotten", digest)
+                await self._index.forget(digest)
+        await self._forget_outdated(found.outdated)
         for digest, size in found.whole.items():
             if digest not in rows:
                 await self._index.commit(digest, size, self._residents.add(digest, size))
-        kept = {digest for digest in await self._index.pinned() if digest in self._residents}
-        self._residents.keep(kept, kept=True)
+        self._residents.keep(await self._index.pinned(), kept=True)
         for digest, begun in found.resumable.items():
             self._remember(digest, begun.size, begun.segments)
+
+    async def _forget_outdated(self, outdated: Mapping[Digest, int]) -> None:
+        if outdated:
+            await self._index.lost(outdated)
+            log.info(
+                "%d blobs of another layout (%s) are dropped, and fetched again when asked for",
+                len(outdated),
+                format_size(sum(outdated.values())),
+            )
 
 
 def _held(row: ArrivingRow) -> int:

@@ -90,17 +90,30 @@ class BlobDirectory:
 
     def committed_size(self) -> int | None:
         """Bytes of a whole blob of this layout version; None for anything else."""
+        size, layout = self._marked()
+        if size is None or layout != LAYOUT_VERSION:
+            return None
         try:
-            marker = json.loads((self.path / _MARKER).read_bytes())
-            size = marker["size"]
-            if marker["layout"] != LAYOUT_VERSION or not isinstance(size, int):
-                return None
-            for segment in layout_of(size).segments:
-                if _length(self.segment(segment.index)) != segment.length:
-                    return None
-        except (OSError, ValueError, KeyError, TypeError):
+            segments = layout_of(size).segments
+        except ValueError:
+            return None
+        if any(_length(self.segment(each.index)) != each.length for each in segments):
             return None
         return size
+
+    def outdated_size(self) -> int | None:
+        """Bytes of a blob that was whole in another layout version; None for anything else."""
+        size, layout = self._marked()
+        return None if layout == LAYOUT_VERSION else size
+
+    def _marked(self) -> tuple[int | None, object]:
+        """Size and layout version by the marker; a size of None: there is no marker of ours."""
+        try:
+            marker = json.loads((self.path / _MARKER).read_bytes())
+            size, layout = marker["size"], marker["layout"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, None
+        return (size, layout) if isinstance(size, int) else (None, None)
 
     def sync(self) -> None:
         """Flush data and names to the disk (power loss, not kill -9, is what this is for)."""

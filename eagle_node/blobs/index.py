@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
 
 
+_BYTES = ("committed", "arriving", "segment")
+"""Tables of what is here."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedRow:
     """A whole blob."""
@@ -162,10 +166,13 @@ class Index(TableStore):
         await self._execute((statement, [(digest,)]))
 
     async def forget(self, digest: Digest) -> None:
-        """A blob is gone."""
-        await self._execute(
-            *(
-                (f"DELETE FROM {table} WHERE digest = ?", [(digest,)])
-                for table in ("committed", "arriving", "segment", "pinned")
-            )
-        )
+        """A blob is gone, and need not be kept any longer."""
+        await self._delete([digest], *_BYTES, "pinned")
+
+    async def lost(self, digests: Iterable[Digest]) -> None:
+        """Of these blobs nothing is here; those that people want to keep are when they come."""
+        await self._delete(digests, *_BYTES)
+
+    async def _delete(self, digests: Iterable[Digest], *tables: str) -> None:
+        rows = [(digest,) for digest in digests]
+        await self._execute(*((f"DELETE FROM {each} WHERE digest = ?", rows) for each in tables))

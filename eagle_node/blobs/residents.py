@@ -10,12 +10,14 @@ from eagle_node.blobs.eviction import Resident, as_far_as_possible, victims
 
 
 class Residents:
-    """Invariant: who is kept is here; readers may outlive a blob that is dropped under them."""
+    """Invariant: who is kept is here, who is awaited is not; readers may outlive a blob."""
 
     def __init__(self) -> None:
         self._blobs: dict[Digest, Resident] = {}
         self._pins: Counter[Digest] = Counter()
         self._kept: set[Digest] = set()
+        self._awaited: set[Digest] = set()
+        """To be kept once they are here."""
         self._latest = 0
         """Recency of the blob that was used last."""
         self._touched: dict[Digest, int] = {}
@@ -47,6 +49,9 @@ class Residents:
         """A blob is whole; its recency."""
         self._latest += 1
         self._blobs[digest] = Resident(size=size, used=self._latest)
+        if digest in self._awaited:
+            self._awaited.discard(digest)
+            self._kept.add(digest)
         return self._latest
 
     def touch(self, digest: Digest) -> None:
@@ -84,8 +89,16 @@ class Residents:
         return digest in self._pins
 
     def keep(self, digests: Iterable[Digest], *, kept: bool) -> None:
-        """Never choose these as victims, or do so again."""
-        (self._kept.update if kept else self._kept.difference_update)(digests)
+        """Never choose these as victims, or do so again; those that are not here once they are."""
+        for digest in digests:
+            self._kept.discard(digest)
+            self._awaited.discard(digest)
+            if kept:
+                (self._kept if digest in self._blobs else self._awaited).add(digest)
+
+    def is_awaited(self, digest: Digest) -> bool:
+        """Whether a blob that is not here is to be kept once it is."""
+        return digest in self._awaited
 
     def is_kept(self, digest: Digest) -> bool:
         """Whether it is never a victim, because somebody said so."""

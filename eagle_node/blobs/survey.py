@@ -26,6 +26,8 @@ class Survey:
     """Sizes of whole blobs."""
     resumable: Mapping[Digest, ArrivingRow]
     """Blobs of which whole segments are here."""
+    outdated: Mapping[Digest, int]
+    """Sizes of blobs that were whole in another layout, and have been deleted."""
 
 
 def survey(
@@ -36,6 +38,7 @@ def survey(
     """Compare the disk with what the index knows; deletes what is of no use. Blocks; `OSError`."""
     whole: dict[Digest, int] = {}
     resumable: dict[Digest, ArrivingRow] = {}
+    outdated: dict[Digest, int] = {}
     for directory in files.scan(root):
         digest, size = directory.digest, directory.committed_size()
         row, begun = committed.get(digest), arriving.get(digest)
@@ -45,8 +48,10 @@ def survey(
         elif begun is not None and (intact := directory.prune(begun.size, begun.segments)):
             resumable[digest] = replace(begun, segments=intact)
         else:
+            if (former := directory.outdated_size()) is not None:
+                outdated[digest] = former
             directory.remove()
-    return Survey(whole=whole, resumable=resumable)
+    return Survey(whole=whole, resumable=resumable, outdated=outdated)
 
 
 def content_is_right(directory: files.BlobDirectory, size: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ from eagle_node.base.errors import NoSpace, StartError, Unavailable, WrongConten
 from eagle_node.blobs.arrival import Phase
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.files import blob_directory
-from eagle_node.blobs.segments import layout_of
+from eagle_node.blobs.segments import LAYOUT_VERSION, layout_of
 from tests.support.waiting import until
 from tests.unit.blobs.builders import (
     MIB,
@@ -469,6 +470,65 @@ async def test_a_lower_limit_meets_an_arrival(root: Path) -> None:
         await cache.commit(arrival, b"le")
         cache.check()
         assert not cache.blobs()
+
+
+def outdate(root: Path, digest: Digest) -> None:
+    """Make a blob one that a node of another layout has committed."""
+    marker = blob_directory(root, digest).path / "whole"
+    content = json.loads(marker.read_bytes())
+    marker.write_text(json.dumps({**content, "layout": LAYOUT_VERSION - 1}))
+
+
+async def test_blobs_of_another_layout_are_dropped_with_one_line(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An upgrade is no damage, and needs nobody's attention."""
+    async with make_cache(root) as cache:
+        digests = [await ingest(cache, content(MIB, seed)) for seed in range(3)]
+    for digest in digests:
+        outdate(root, digest)
+    caplog.set_level("INFO")
+    async with make_cache(root) as cache:
+        assert not cache.blobs()
+        cache.check()
+    assert bytes_on_disk(root) == 0
+    (line,) = [each for each in caplog.records if each.levelname != "DEBUG"]
+    assert line.levelname == "INFO"
+    assert line.getMessage().startswith("3 blobs of another layout (3.0 MiB) are dropped")
+    caplog.clear()
+    async with make_cache(root):
+        assert not caplog.records
+
+
+async def test_a_pin_outlives_a_blob_of_another_layout(root: Path) -> None:
+    """However often the node starts and the blob fails to come, it is kept when it does."""
+    async with make_cache(root) as cache:
+        await ingest(cache, DATA)
+        await cache.keep(DIGEST, kept=True)
+    outdate(root, DIGEST)
+    async with make_cache(root) as cache:
+        assert not cache.is_kept(DIGEST)
+        await cache.discard(await cache.arrive(DIGEST, len(DATA)))
+    async with make_cache(root) as cache:
+        await ingest(cache, DATA)
+        assert cache.is_kept(DIGEST)
+        cache.check()
+    async with make_cache(root) as cache:
+        assert cache.is_kept(DIGEST)
+
+
+async def test_a_pin_of_a_blob_that_is_to_come_again_can_be_taken_away(root: Path) -> None:
+    """Others that are not here cannot be unpinned, nor pinned."""
+    async with make_cache(root) as cache:
+        await ingest(cache, DATA)
+        await cache.keep(DIGEST, kept=True)
+    outdate(root, DIGEST)
+    async with make_cache(root) as cache:
+        assert not await cache.keep(DIGEST, kept=True)
+        assert await cache.keep(DIGEST, kept=False)
+        assert not await cache.keep(DIGEST, kept=False)
+        await ingest(cache, DATA)
+        assert not cache.is_kept(DIGEST)
 
 
 async def test_a_limit_below_what_is_kept_is_refused(root: Path) -> None:

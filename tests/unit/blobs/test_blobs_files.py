@@ -48,6 +48,7 @@ def test_a_half_written_marker_is_none(directory: BlobDirectory) -> None:
     for text in ('{"size": ', "[]", "7", "{}", '{"size": "7", "layout": 1}', '{"size": -1}'):
         (directory.path / "whole").write_text(text)
         assert directory.committed_size() is None
+        assert directory.outdated_size() is None
 
 
 @pytest.mark.parametrize("size", [-1, 1 << 62, SIZE + 1, SIZE - 1, True, 1.5])
@@ -62,7 +63,9 @@ def test_a_blob_of_another_layout_is_not_visible(directory: BlobDirectory) -> No
     """Its files would be cut in other places."""
     marker = {"size": SIZE, "layout": LAYOUT_VERSION + 1}
     (directory.path / "whole").write_text(json.dumps(marker))
-    assert directory.committed_size() is None
+    assert (directory.committed_size(), directory.outdated_size()) == (None, SIZE)
+    directory.commit(SIZE, b"le")
+    assert (directory.committed_size(), directory.outdated_size()) == (SIZE, None)
 
 
 @pytest.mark.parametrize("index", range(3))
