@@ -85,9 +85,11 @@ class AccessMemory:
         return len(self._words)
 
     def key(self, blob: BlobRef, authorization: str | None) -> AccessKey:
-        """The key of a reader, as its ``Authorization`` shows it, and what it wants to read."""
-        parts = (blob.repository.registry, blob.repository.name, blob.digest)
-        return self.fingerprint(*parts, authorization=authorization)
+        """The key of a reader, as its ``Authorization`` shows it, and what it wants to read.
+
+        A signed URL shows who asks as well, so its query counts.
+        """
+        return self.fingerprint(*blob.right, authorization=authorization)
 
     def fingerprint(self, *parts: str, authorization: str | None) -> AccessKey:
         """A salted hash of a question and of who asks it."""

@@ -79,6 +79,16 @@ class BlobRef:
         return self.served_at or f"/v2/{self.repository.name}/blobs/{self.digest}"
 
     @property
+    def right(self) -> tuple[str, ...]:
+        """What a right to it is for: repository, digest, and the query that it is asked for with.
+
+        A query may be signed, so this is kept as a salted hash only.
+        """
+        query = self.served_at.partition("?")[2]
+        named = (self.repository.registry, self.repository.name, self.digest)
+        return (*named, query) if query else named
+
+    @property
     def attributes(self) -> Mapping[str, str]:
         """What a span tells of it; not `served_at`, whose query may be signed."""
         return {**self.repository.attributes, "oci.digest": self.digest}

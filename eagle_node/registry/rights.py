@@ -166,8 +166,8 @@ class Rights:
         await self._memory.attempt(self._database.write(work))
 
     def _name(self, blob: BlobRef, reader: str | None) -> bytes:
-        parts = (blob.repository.registry, blob.repository.name, blob.digest)
-        question = hashlib.blake2b("\0".join(parts).encode(), key=self._secret)
+        what = "\0".join(blob.right).encode("utf-8", "surrogateescape")
+        question = hashlib.blake2b(what, key=self._secret)
         question.update(self._who(reader))
         return question.digest()[:_KEY_SIZE]
 

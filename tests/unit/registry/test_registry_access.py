@@ -15,6 +15,10 @@ from eagle_node.registry.upstream import BlobInfo
 
 BLOB = BlobRef(Repository("r.test", "app"), digest_of(b"blob"))
 SAME_BLOB_ELSEWHERE = BlobRef(Repository("r.test", "other"), BLOB.digest)
+UNSIGNED, SIGNED, SIGNED_ANEW = (
+    BlobRef(Repository("r.test", "models/a"), BLOB.digest, served_at=f"/models/a{query}")
+    for query in ("", "?X-Amz-Signature=1", "?X-Amz-Signature=2")
+)
 DOWN = Unavailable("origin is down")
 
 
@@ -86,6 +90,30 @@ async def test_a_word_is_for_one_reader_and_one_repository(scene: Scene) -> None
         for authorization in (None, "", "none", "Bearer a", "Bearer b"):
             await scene.access.check(blob, authorization)
     assert len(scene.origin.asked) == 10
+
+
+async def test_a_yes_to_a_signed_url_is_for_its_signature(scene: Scene) -> None:
+    """Nobody has it who shows no signature, or another one; while the origin is down as well."""
+    await scene.access.check(SIGNED, ANYBODY)
+    scene.origin.answer = no(403)
+    for other in (UNSIGNED, SIGNED_ANEW):
+        with pytest.raises(Denied):
+            await scene.access.check(other, ANYBODY)
+    scene.origin.answer = DOWN
+    scene.now += 301
+    assert (await scene.access.check(SIGNED, ANYBODY)).stale
+    for other in (UNSIGNED, SIGNED_ANEW):
+        with pytest.raises(Unavailable):
+            await scene.access.check(other, ANYBODY)
+
+
+async def test_a_no_to_an_unsigned_url_is_not_for_a_signed_one(scene: Scene) -> None:
+    """A signature is asked for, whatever was said to who had none."""
+    scene.origin.answer = no(403)
+    with pytest.raises(Denied):
+        await scene.access.check(UNSIGNED, ANYBODY)
+    scene.origin.answer = BlobInfo(size=4)
+    assert await scene.access.check(SIGNED, ANYBODY) == Grant(size=4)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])

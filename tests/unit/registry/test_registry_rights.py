@@ -59,6 +59,15 @@ async def test_a_yes_is_known_to_the_next_process(life: Life, reader: str | None
         assert await rights.recall(BLOB, reader) is None
 
 
+async def test_a_yes_to_a_signed_url_is_for_its_signature(life: Life) -> None:
+    """It is known for the same query, and for no other, nor for none."""
+    blobs = [replace(BLOB, served_at=f"/a{query}") for query in ("?sig=1", "?sig=2", "")]
+    async with life.rights() as rights:
+        rights.yes(blobs[0], ANYBODY, 7)
+        known = [await rights.recall(blob, ANYBODY) for blob in blobs]
+    assert known == [OldWord(size=7, age_s=0.0), None, None]
+
+
 async def test_a_no_voids_it(life: Life) -> None:
     """In this process and in the next; a later yes counts again, and keeps the size."""
     async with life.rights() as rights:
