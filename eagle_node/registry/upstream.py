@@ -44,6 +44,9 @@ from eagle_node.registry.transport import Reply, Request, Transport
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import Clock, monotonic
 
+_NOT_BY_HEAD = frozenset({400, 403, 405, 501})
+"""What storage answers to a HEAD where it would serve a GET: S3 and GCS sign the method as well."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobInfo:
@@ -268,6 +271,7 @@ class Upstream:
             yield ForwardReply(reply, end_to_end(reply.headers))
 
     async def _state(self, place: _Place, authorization: str | None) -> FileState:
+        """What a HEAD tells, or else the first byte: storage may take a URL signed for GET only."""
         request = self._request(place.repository, "HEAD", place.path, {"Accept": "*/*"})
         async with self._send(request, place.repository, authorization) as reply:
             if 200 <= reply.status < 300:
@@ -276,34 +280,40 @@ class Upstream:
                     size=parse_length(reply.headers.get("Content-Length")),
                     validator=validator_of(reply.headers),
                 )
-            if not (reply.foreign and reply.status in (400, 403, 405, 501)):
+            storage = reply.foreign or place.own_url
+            if not storage or reply.status not in _NOT_BY_HEAD:
                 await _refuse(reply, place.subject, "BLOB_UNKNOWN")
-        # Storage behind a redirect may take a URL that was signed for GET only.
-        async with self._open(place, Asked(start=0, stop=1), authorization) as stream:
-            return FileState(size=stream.size, validator=stream.validator)
+        async with self._get(place, Asked(start=0, stop=1), authorization) as (reply, size):
+            return FileState(size=size, validator=validator_of(reply.headers))
 
     @asynccontextmanager
     async def _open(
         self, place: _Place, asked: Asked, authorization: str | None
     ) -> AsyncIterator[BlobStream]:
-        headers = {"Accept": "*/*"}
-        if (wanted := asked.header()) is not None:
-            headers["Range"] = wanted
-        request = self._request(place.repository, "GET", place.path, headers)
         subject = place.subject
-        async with self._send(request, place.repository, authorization) as reply:
-            if reply.status not in (200, 206):
-                await _refuse(reply, subject, "BLOB_UNKNOWN")
-            refuse_disguise(reply.headers, source=reply.name, subject=subject)
-            size = whole_size(
-                asked, reply.status, reply.headers, source=reply.name, subject=subject
-            )
+        async with self._get(place, asked, authorization) as (reply, size):
             if size is None:
                 size = (await self._state(place, authorization)).size
             if size is None:
                 raise Unavailable(f"{reply.name} does not tell the size of {subject}")
             stop = size if asked.stop is None else min(asked.stop, size)
             yield BlobStream(reply, subject=subject, start=asked.start, stop=stop, size=size)
+
+    @asynccontextmanager
+    async def _get(
+        self, place: _Place, asked: Asked, authorization: str | None
+    ) -> AsyncIterator[tuple[Reply, int | None]]:
+        """The answer that holds the bytes asked for, and the size of the whole if it tells it."""
+        headers = {"Accept": "*/*"}
+        if (wanted := asked.header()) is not None:
+            headers["Range"] = wanted
+        request = self._request(place.repository, "GET", place.path, headers)
+        async with self._send(request, place.repository, authorization) as reply:
+            about = {"source": reply.name, "subject": place.subject}
+            if reply.status not in (200, 206):
+                await _refuse(reply, place.subject, "BLOB_UNKNOWN")
+            refuse_disguise(reply.headers, **about)
+            yield reply, whole_size(asked, reply.status, reply.headers, **about)
 
     def _request(
         self, repository: Repository, method: str, path: str, headers: Mapping[str, str]
@@ -329,14 +339,16 @@ class _Place:
     repository: Repository
     path: str
     subject: str
+    own_url: bool
+    """Whether it is served at a URL that a client has named, which may be signed for GET only."""
 
     @classmethod
     def of_blob(cls, blob: BlobRef) -> _Place:
-        return cls(blob.repository, blob.path, f"blob {blob}")
+        return cls(blob.repository, blob.path, f"blob {blob}", bool(blob.served_at))
 
     @classmethod
     def of_file(cls, file: FileRef) -> _Place:
-        return cls(file.repository, file.served_at, f"file {file}")
+        return cls(file.repository, file.served_at, f"file {file}", True)
 
 
 async def _refuse(reply: Reply, subject: str, not_found: str) -> None:

@@ -10,7 +10,9 @@ from aiohttp import web
 from eagle_node.base.errors import Denied, Unavailable
 from eagle_node.config.tree import RegistryConfig
 from eagle_node.metrics.instruments import Metrics, by_label, total
+from eagle_node.registry.authorizer import ANYBODY
 from eagle_node.registry.blob_stream import BlobStream
+from eagle_node.registry.file_ref import FileRef, FileState
 from eagle_node.registry.upstream import BlobInfo, Upstream
 from eagle_node.runtime.budget import ByteBudget
 from tests.integration.registry.origin import (
@@ -248,6 +250,63 @@ async def test_a_size_that_nobody_tells_is_no_blob() -> None:
     async with serving(chunked) as origin, upstream(at(origin)) as client:
         with pytest.raises(Unavailable, match="does not tell the size"):
             await read(client)
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 501])
+async def test_a_url_that_was_signed_for_get_only_is_asked_by_get(status: int) -> None:
+    """The server signs the method: its no to a HEAD says nothing. The first byte proves the right
+    and tells the size; a registry's no to a HEAD for a blob of its own is a no."""
+
+    async def get_only(request: web.Request) -> web.StreamResponse:
+        if request.method == "HEAD":
+            return web.Response(status=status)
+        response = await honest(request)
+        response.headers["ETag"] = '"1"'
+        return response
+
+    file = FileRef(NAME, "/models/a.bin?X-Amz-Signature=1")
+    async with serving(get_only) as origin, upstream(at(origin)) as client:
+        state = await client.file_state(file, ANYBODY)
+        assert state == FileState(size=len(CONTENT), validator='"1"')
+        info = await client.check_blob(file.blob(BLOB.digest), ANYBODY)
+        assert info == BlobInfo(size=len(CONTENT))
+        assert {seen.headers.get("Range") for seen in origin.seen} == {None, "bytes=0-0"}
+        origin.seen.clear()
+        with pytest.raises((Denied, Unavailable), match=f"answered {status}"):
+            await client.check_blob(BLOB, ANYBODY)
+        assert [seen.method for seen in origin.seen] == ["HEAD"]
+
+
+async def test_a_signed_url_that_is_refused_is_refused() -> None:
+    """By the GET as well as by the HEAD."""
+
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=403)
+
+    async with serving(refuse) as origin, upstream(at(origin)) as client:
+        with pytest.raises(Denied, match="answered 403"):
+            await client.file_state(FileRef(NAME, "/a.bin?X-Amz-Signature=1"), ANYBODY)
+    assert [seen.method for seen in origin.seen] == ["HEAD", "GET"]
+
+
+async def test_a_signed_url_whose_size_nobody_tells_is_asked_a_few_times() -> None:
+    """GET, HEAD, and the first byte: then it is given up, and its state has no size."""
+
+    async def chunked(request: web.Request) -> web.StreamResponse:
+        if request.method == "HEAD":
+            return web.Response(status=403)
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        return response
+
+    file = FileRef(NAME, "/a.bin?X-Amz-Signature=1")
+    async with serving(chunked) as origin, upstream(at(origin)) as client, asyncio.timeout(5):
+        with pytest.raises(Unavailable, match="does not tell the size"):
+            async with client.open_file(file, start=0, authorization=ANYBODY):
+                pass
+        assert [seen.method for seen in origin.seen] == ["GET", "HEAD", "GET"]
+        assert await client.file_state(file, ANYBODY) == FileState(size=None, validator="")
 
 
 async def test_a_refused_connection_names_registry_and_reason() -> None:
