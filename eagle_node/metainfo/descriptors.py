@@ -58,6 +58,7 @@ _FIELDS: dict[MessageName, tuple[str, ...]] = {
         "oneof Segment segment",
         "oneof bytes inline",
         "oneof Beat beat",
+        "uint64 age_ms",
     ),
     "Layout": ("uint64 size", "uint32 version", "uint32 swarm_port"),
     "Segment": ("uint32 index", "bytes root"),

@@ -104,6 +104,8 @@ class LayoutEvent:
     """The segment layout that indexes refer to."""
     swarm_port: int = 0
     """Where the seeder's swarm listens; 0: unknown."""
+    age_ms: int = 0
+    """Since the registry said that the asker may read the blob."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,8 @@ class InlineEvent:
     """A whole small blob, instead of layout and segments."""
 
     data: bytes = field(repr=False)
+    age_ms: int = 0
+    """As of `LayoutEvent`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +184,14 @@ def encode_fetch_reply(reply: FetchReply) -> bytes:
             made.layout.size = reply.size
             made.layout.version = reply.version
             made.layout.swarm_port = reply.swarm_port
+            made.age_ms = reply.age_ms
         case SegmentEvent():
             made.segment.SetInParent()
             made.segment.index = reply.index
             made.segment.root = reply.root
         case InlineEvent():
             made.inline = reply.data
+            made.age_ms = reply.age_ms
         case BeatEvent():
             made.beat.SetInParent()
             made.beat.received = reply.received
@@ -202,12 +208,15 @@ def decode_fetch_reply(data: bytes) -> FetchReply | None:
         case "layout":
             layout = parsed.layout
             return LayoutEvent(
-                size=layout.size, version=layout.version, swarm_port=layout.swarm_port
+                size=layout.size,
+                version=layout.version,
+                swarm_port=layout.swarm_port,
+                age_ms=parsed.age_ms,
             )
         case "segment":
             return SegmentEvent(index=parsed.segment.index, root=parsed.segment.root)
         case "inline":
-            return InlineEvent(data=parsed.inline)
+            return InlineEvent(data=parsed.inline, age_ms=parsed.age_ms)
         case "beat":
             return BeatEvent(received=parsed.beat.received, waiting=parsed.beat.waiting)
     return None

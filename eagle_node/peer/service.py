@@ -76,7 +76,9 @@ class Peer:
         if transfer is None:
             return await self.open(blob, authorization, whole=whole)
         if not known:
-            self._access.prove(blob, authorization, transfer.opened, transfer.ask)
+            self._access.prove(
+                blob, authorization, transfer.opened, transfer.ask, lambda: transfer.word_age_s
+            )
         try:
             await self._opened(transfer)
         except Denied:

@@ -109,14 +109,16 @@ class MetainfoStream:
 
     async def _hear(self, reply: FetchReply, seeder: Address) -> None:
         match reply:
-            case LayoutEvent(size=size, version=version, swarm_port=port):
+            case LayoutEvent(size=size, version=version, swarm_port=port, age_ms=age_ms):
                 if version != LAYOUT_VERSION:
                     raise Unavailable(f"seeder {seeder} speaks layout version {version}")
+                self._transfer.rests_on(age_ms / 1000)
                 await self._begin(size, swarmed=True)
                 self._on_seeder(seeder, port)
             case SegmentEvent(index=index, root=root):
                 self._learn(index, root)
-            case InlineEvent(data=data):
+            case InlineEvent(data=data, age_ms=age_ms):
+                self._transfer.rests_on(age_ms / 1000)
                 await self._begin(len(data), swarmed=False)
                 await self._write_inline(data)
             case BeatEvent(received=received, waiting=waiting):

@@ -234,12 +234,17 @@ class Access:
         return await self._asking.run(key, lambda: self._ask(key, blob, authorization))
 
     def remember_yes(
-        self, blob: BlobRef, authorization: str | None, *, size: int | None = None
+        self,
+        blob: BlobRef,
+        authorization: str | None,
+        *,
+        size: int | None = None,
+        age_s: float = 0.0,
     ) -> None:
-        """The origin has just given ``blob`` to this client."""
-        self._memory.remember_yes(self._memory.key(blob, authorization), size)
+        """The origin has given ``blob`` to this client, ``age_s`` ago."""
+        self._memory.remember_yes(self._memory.key(blob, authorization), size, age_s=age_s)
         if self._rights is not None:
-            self._rights.yes(blob, authorization, size)
+            self._rights.yes(blob, authorization, size, age_s)
 
     def forget(self, blob: BlobRef, authorization: str | None) -> None:
         """This client has put or deleted ``blob``: the origin is asked anew, by this node itself.
@@ -258,11 +263,13 @@ class Access:
         authorization: str | None,
         opened: asyncio.Future[Any],
         hurry: Callable[[], None],
+        age_s: Callable[[], float],
     ) -> None:
         """This client's own fetch is under way: once it is ``opened``, the origin has said yes.
 
-        Until then whoever checks the same waits for it, rather than asking a second time, after
-        ``hurry`` has told that somebody waits.
+        ``age_s`` tells then how long ago: what another node sends rests on an earlier word. Until
+        then whoever checks the same waits for it, rather than asking a second time, after ``hurry``
+        has told that somebody waits.
         """
         key = self._memory.key(blob, authorization)
         proof = self._proving[key] = _Proof(opened, hurry)
@@ -271,7 +278,7 @@ class Access:
             if self._proving.get(key) is proof:
                 del self._proving[key]
             if not done.cancelled() and done.exception() is None:
-                self.remember_yes(blob, authorization)
+                self.remember_yes(blob, authorization, age_s=age_s())
 
         opened.add_done_callback(remember)
 

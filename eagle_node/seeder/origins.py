@@ -124,7 +124,8 @@ class Origins:
         stored = await archive.find(blob.digest)
         if stored is None:
             return False
-        await self._access.check(blob, authorization, proving=True)
+        grant = await self._access.check(blob, authorization, proving=True)
+        transfer.rests_on(grant.age_s)
         transfer.finished.add_done_callback(
             lambda ended: self._forget_if_wrong(archive, ended, blob)
         )

@@ -10,8 +10,8 @@ from eagle_node.swarm.transfer import Transfer
 def remember_once_opened(
     access: Access, transfer: Transfer, blob: BlobRef, authorization: str | None
 ) -> None:
-    """Once the origin has begun to send, this client may read ``blob``.
+    """Once ``transfer`` has opened, this client may read ``blob``: by the word that it rests on.
 
     Only for a transfer that was begun with this ``authorization``: joining one proves nothing.
     """
-    access.prove(blob, authorization, transfer.opened, transfer.ask)
+    access.prove(blob, authorization, transfer.opened, transfer.ask, lambda: transfer.word_age_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -42,6 +43,7 @@ from eagle_node.registry.names import (
 )
 from eagle_node.registry.route import BlobRoute, parse_route
 from eagle_node.runtime.budget import ByteBudget
+from eagle_node.runtime.clock import monotonic
 from eagle_node.runtime.context import request_id
 from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.seeder.ahead import Prefetcher
@@ -58,6 +60,8 @@ log = logging.getLogger(__name__)
 _BEAT_S = 1.0
 _READ = 256 << 10
 """Bytes of an answer to `SeederService.read`."""
+_MOST_AGE_MS = (1 << 64) - 1
+"""What the field holds, however old a word another seeder told of."""
 
 
 class SeederService:
@@ -101,7 +105,7 @@ class SeederService:
     async def get_metainfo(self, url: str) -> bytes:
         """The torrent of a whole blob, given its URL at the registry, once it is whole here."""
         blob = self._blob_at(url)
-        transfer = await self._start(blob, ANYBODY, whole=True)
+        transfer, _ = await self._start(blob, ANYBODY, whole=True)
         if transfer is not None:
             await transfer.wait_finished()
         return await self._transfers.seeding.whole_torrent(blob.digest, self._announce_urls())
@@ -121,11 +125,11 @@ class SeederService:
         log.debug("node %s wants %s", request.node_id, blob)
         while True:
             joined = self._known(blob.digest)
-            transfer = await self._start(blob, authorization, whole=not request.only_first)
+            transfer, said_at = await self._start(blob, authorization, whole=not request.only_first)
             if transfer is None:
-                replies = self._committed(blob.digest, request)
+                replies = self._committed(blob.digest, request, said_at)
             else:
-                replies = self._arriving(transfer, request)
+                replies = self._arriving(transfer, request, said_at)
             try:
                 async with aclosing(replies):
                     async for reply in replies:
@@ -208,7 +212,7 @@ class SeederService:
         """A reader for a client who may read ``blob``; raises the origin's refusal."""
         while True:
             joined = self._known(blob.digest)
-            transfer = await self._start(blob, authorization, whole=False)
+            transfer, _ = await self._start(blob, authorization, whole=False)
             try:
                 if transfer is not None:
                     await transfer.wait_opened()
@@ -242,15 +246,16 @@ class SeederService:
 
     async def _start(
         self, blob: BlobRef, authorization: str | None, *, whole: bool
-    ) -> Transfer | None:
+    ) -> tuple[Transfer | None, float]:
         """Join or begin the blob's transfer for a client who may read it; None: it is here.
 
-        Whoever begins it proves the right by fetching; everybody else's is checked.
+        Whoever begins it proves the right by fetching; everybody else's is checked. With it comes
+        when (`monotonic`) the origin said yes: infinity where the transfer is to find that out.
         """
         await self._transfers.ready(blob.digest)
-        known = self._known(blob.digest)
+        known, said_at = self._known(blob.digest), math.inf
         if known:
-            await self._access.check(blob, authorization)
+            said_at = await self._checked(blob, authorization)
         self._prefetcher.claim(blob.digest)
         transfer = await self._transfers.start(
             blob.digest,
@@ -260,13 +265,18 @@ class SeederService:
         )
         if transfer is None and not known:
             # It has come while this waited for another transfer's end: nothing was proven.
-            await self._access.check(blob, authorization)
+            said_at = await self._checked(blob, authorization)
         if transfer is not None and not known:
             remember_once_opened(self._access, transfer, blob, authorization)
-        return transfer
+        return transfer, said_at
+
+    async def _checked(self, blob: BlobRef, authorization: str | None) -> float:
+        """When (`monotonic`) the origin said that this client may read ``blob``; raises its no."""
+        grant = await self._access.check(blob, authorization)
+        return monotonic() - grant.age_s
 
     async def _committed(
-        self, digest: Digest, request: FetchRequest
+        self, digest: Digest, request: FetchRequest, said_at: float
     ) -> AsyncGenerator[FetchReply, None]:
         reader = self._cache.open(digest)
         if reader is None:
@@ -276,34 +286,36 @@ class SeederService:
                 data = await reader.read()
                 await self._upload.take(len(data))
                 self._metrics.peer_upload_bytes.inc(len(data))
-                yield InlineEvent(data=data)
+                yield InlineEvent(data=data, age_ms=_age_ms(said_at))
                 return
             torrents = await self._transfers.seeding.torrents_of(digest)
             await self._report()
-            yield self._layout(reader.size, self._transfers.port_of(digest))
+            port = self._transfers.port_of(digest) or self._swarm_port
+            yield _layout(reader.size, port, said_at)
             for torrent in _in_order(torrents, request):
                 yield _segment(torrent)
         finally:
             reader.close()
 
     async def _arriving(
-        self, transfer: Transfer, request: FetchRequest
+        self, transfer: Transfer, request: FetchRequest, said_at: float
     ) -> AsyncGenerator[FetchReply, None]:
         async for beat in self._beats(transfer, transfer.opened):
             yield beat
         arrival = await transfer.opened
+        said_at = transfer.said_at if said_at == math.inf else said_at
         if arrival.layout.size <= INLINE_LIMIT:
             transfer.want_whole()
             async for beat in self._beats(transfer, transfer.finished):
                 yield beat
             await transfer.finished
-            async for reply in self._committed(transfer.digest, request):
+            async for reply in self._committed(transfer.digest, request, said_at):
                 yield reply
             return
         first = request.first if request.only_first else ()
         with interest(arrival, first), self._turns.listening():
             await self._report()
-            yield self._layout(arrival.layout.size)
+            yield _layout(arrival.layout.size, self._swarm_port, said_at)
             async for reply in self._published(transfer, request):
                 yield reply
         await transfer.finished
@@ -340,9 +352,6 @@ class SeederService:
                     received=transfer.arrival.received if transfer.begun else 0,
                     waiting=self._turns.awaits(transfer),
                 )
-
-    def _layout(self, size: int, port: int = 0) -> LayoutEvent:
-        return LayoutEvent(size=size, version=LAYOUT_VERSION, swarm_port=port or self._swarm_port)
 
     def _blob_at(self, url: str) -> BlobRef:
         try:
@@ -383,6 +392,15 @@ def _in_order(torrents: Sequence[SegmentTorrent], request: FetchRequest) -> list
     urgent = set(request.first)
     wanted = [t for t in torrents if t.segment.index in urgent or not request.only_first]
     return sorted(wanted, key=lambda t: (t.segment.index not in urgent, t.segment.index))
+
+
+def _layout(size: int, port: int, said_at: float) -> LayoutEvent:
+    return LayoutEvent(size=size, version=LAYOUT_VERSION, swarm_port=port, age_ms=_age_ms(said_at))
+
+
+def _age_ms(said_at: float) -> int:
+    """Rounded up: no word gets younger by being passed on."""
+    return min(math.ceil((monotonic() - said_at) * 1000), _MOST_AGE_MS)
 
 
 def _segment(torrent: SegmentTorrent) -> SegmentEvent:

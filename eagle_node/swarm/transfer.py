@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
@@ -15,6 +16,7 @@ from eagle_node.base.ranges import ByteRange
 from eagle_node.blobs.arrival import Arrival
 from eagle_node.blobs.cache import Cache
 from eagle_node.blobs.parts import PartWriter
+from eagle_node.runtime.clock import monotonic
 from eagle_node.runtime.tasks import finish
 from eagle_node.swarm.session import Swarm
 from eagle_node.swarm.torrents import SegmentTorrent, make_torrent
@@ -52,6 +54,8 @@ class Transfer:
         self.finished.add_done_callback(lambda _: self.publish())
         self.asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once somebody wants the blob; until then it is fetched ahead of demand."""
+        self.said_at = math.inf
+        """When (`monotonic`) an origin said yes to the reader who began it; known once opened."""
         self._sources: OrderedDict[Hashable, Source] = OrderedDict()
         """By the rights that they fetch with: the one in use, then those that stand by."""
         self._published: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -70,6 +74,16 @@ class Transfer:
         """The arrival; only after `begin`."""
         assert self._arrival is not None, "begin() comes first"
         return self._arrival
+
+    @property
+    def word_age_s(self) -> float:
+        """Seconds since an origin said yes to the reader who began it; only once opened."""
+        return monotonic() - self.said_at
+
+    def rests_on(self, age_s: float) -> None:
+        """What opens it is no origin that sends, but its word of ``age_s`` ago."""
+        if not self.opened.done():
+            self.said_at = min(self.said_at, monotonic() - age_s)
 
     @property
     def swarmed(self) -> bool:
@@ -162,6 +176,7 @@ class Transfer:
                 if self._whole:
                     arrival.want_whole()
                     self._cache.reserve(arrival, range(len(arrival.layout.segments)))
+                self.rests_on(0.0)
                 self.opened.set_result(arrival)
         return arrival
 

@@ -54,9 +54,9 @@ _notices = st.builds(
     request_id=st.text(),
 )
 _replies: st.SearchStrategy[m.FetchReply] = st.one_of(
-    st.builds(m.LayoutEvent, size=_u64, version=_u32, swarm_port=_u32),
+    st.builds(m.LayoutEvent, size=_u64, version=_u32, swarm_port=_u32, age_ms=_u64),
     st.builds(m.SegmentEvent, index=_u32, root=st.binary()),
-    st.builds(m.InlineEvent, data=st.binary()),
+    st.builds(m.InlineEvent, data=st.binary(), age_ms=_u64),
     st.builds(m.BeatEvent, received=_u64),
 )
 _looks = st.builds(

@@ -28,6 +28,7 @@ class Checker:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.size: int | None = None
+        self.age_s = 0.0
 
     async def reader(self, _: str, authorization: str | None) -> str | None:
         """This node has no credentials of its own."""
@@ -43,7 +44,7 @@ class Checker:
         await self.may_answer.wait()
         if authorization != RIGHT:
             raise refusal()
-        return BlobInfo(size=self.size)
+        return BlobInfo(size=self.size, age_s=self.age_s)
 
 
 def access_by(checker: Checker) -> Access:

@@ -18,6 +18,7 @@ from eagle_node.config.tree import SeederConfig
 from eagle_node.metrics.instruments import total
 from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.names import BlobRef, Repository
+from eagle_node.registry.upstream import Upstream
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.seeder.archive import Archive, object_name
 from eagle_node.seeder.origins import Origins
@@ -84,6 +85,7 @@ class Seeder:
     archive: Archive
     origins: Origins
     origin: Origin
+    upstream: Upstream
 
     async def start(self, authorization: str | None = "Basic right") -> Transfer:
         """Fetch the blob."""
@@ -125,7 +127,9 @@ async def seeding(root: Path, store: Store, *, limit: int = 0) -> AsyncIterator[
         access = Access(client, AccessMemory(0.0, 0.0, 0.0))
         origins = Origins(client, access, SeederConfig(), archive)
         stack.push_async_callback(origins.aclose)
-        yield Seeder(node=node, store=store, archive=archive, origins=origins, origin=origin)
+        yield Seeder(
+            node=node, store=store, archive=archive, origins=origins, origin=origin, upstream=client
+        )
 
 
 @pytest.fixture
@@ -168,6 +172,25 @@ async def test_a_blob_that_is_in_the_store_is_not_fetched_again(
         assert total(seeder.node.metrics.storage_bytes) == len(DATA)
         assert total(seeder.node.metrics.origin_bytes) == 0
     assert store.uploads == 0
+
+
+async def test_what_comes_from_the_store_rests_on_the_origins_word(
+    tmp_path: Path, store: Store
+) -> None:
+    """On an old one while the origin is down: the store does not make it newer."""
+    await put(store, DATA)
+    now = 1000.0
+    async with seeding(tmp_path, store) as seeder:
+        memory = AccessMemory(300.0, 0.0, 3600.0, lambda: now)
+        access = Access(seeder.upstream, memory)
+        origins = Origins(seeder.upstream, access, SeederConfig(), seeder.archive)
+        access.remember_yes(BLOB, "Basic right", age_s=299.0)
+        transfer = await seeder.node.transfers.start(
+            BLOB.digest, origins.source(BLOB, "Basic right"), whole=True
+        )
+        assert transfer is not None
+        await transfer.wait_finished()
+        assert 299 <= transfer.word_age_s < 360
 
 
 async def test_the_store_gives_nothing_to_whom_the_origin_refuses(

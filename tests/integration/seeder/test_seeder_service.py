@@ -107,6 +107,12 @@ def numbers(replies: list[FetchReply]) -> list[int]:
     return [reply.index for reply in replies if isinstance(reply, SegmentEvent)]
 
 
+def aged(reply: FetchReply, age_ms: int) -> FetchReply:
+    """The same, resting on a word of another age."""
+    assert isinstance(reply, LayoutEvent | InlineEvent)
+    return replace(reply, age_ms=age_ms)
+
+
 @pytest.fixture
 async def seeder(tmp_path: Path) -> AsyncIterator[Seeder]:
     async with rig(tmp_path / "cache") as node:
@@ -119,7 +125,7 @@ async def seeder(tmp_path: Path) -> AsyncIterator[Seeder]:
 async def test_layout_first_then_every_segment_as_it_becomes_ready(seeder: Seeder) -> None:
     """The client's right to a cold blob is proven by the fetch in its name."""
     replies = await seeder.all()
-    assert replies[0] == LayoutEvent(size=SIZE, version=LAYOUT_VERSION, swarm_port=PORT)
+    assert aged(replies[0], 0) == LayoutEvent(size=SIZE, version=LAYOUT_VERSION, swarm_port=PORT)
     assert sorted(numbers(replies)) == ALL
     assert DIGEST in seeder.node.cache
     assert seeder.checker.asked == []
@@ -154,7 +160,28 @@ async def test_small_blobs_travel_with_the_answer(seeder: Seeder, size: int, cac
     seeder.source = lambda blob, who: Script(data)
     if cached:
         await ingest(seeder.node.cache, data)
-    assert await seeder.all(digest=digest_of(data)) == [InlineEvent(data=data)]
+    [reply] = await seeder.all(digest=digest_of(data))
+    assert aged(reply, 0) == InlineEvent(data=data)
+
+
+@pytest.mark.parametrize("size", [SIZE, 1000])
+@pytest.mark.parametrize("cached", [False, True])
+async def test_the_age_of_the_word_is_told(seeder: Seeder, size: int, cached: bool) -> None:
+    """Of a blob that is here it is the registry's word to this client; of one that comes from
+    another seeder, the word that was told there."""
+    data, told_s = DATA[:size], 299.0
+
+    async def another(transfer: Transfer) -> None:
+        transfer.rests_on(told_s)
+        await Script(data)(transfer)
+
+    seeder.source = lambda blob, who: another
+    if cached:
+        await ingest(seeder.node.cache, data)
+        seeder.checker.age_s = told_s
+    reply = (await seeder.all(digest=digest_of(data)))[0]
+    assert isinstance(reply, LayoutEvent | InlineEvent)
+    assert told_s * 1000 <= reply.age_ms < (told_s + 60) * 1000
 
 
 async def test_one_byte_more_travels_in_the_swarm(seeder: Seeder) -> None:
@@ -429,8 +456,8 @@ async def test_parts_of_a_small_blob_are_the_whole(seeder: Seeder) -> None:
     """It travels with the answer."""
     data = DATA[:1000]
     seeder.source = lambda blob, who: Script(data)
-    replies = await seeder.all(digest=digest_of(data), only_first=True)
-    assert replies == [InlineEvent(data=data)]
+    [reply] = await seeder.all(digest=digest_of(data), only_first=True)
+    assert aged(reply, 0) == InlineEvent(data=data)
 
 
 def notice(**fields: Any) -> PrefetchRequest:

@@ -116,10 +116,10 @@ FOUND = FoundEvent(digest=digest_of(b"file"), size=1 << 33)
 BYTES = (b"ab", b"cde")
 """What is answered to it."""
 REPLIES: tuple[FetchReply, ...] = (
-    LayoutEvent(size=1 << 33, version=1, swarm_port=61007),
+    LayoutEvent(size=1 << 33, version=1, swarm_port=61007, age_ms=1 << 33),
     BeatEvent(received=0),
     SegmentEvent(index=0, root=b"d4:infodee"),
-    InlineEvent(data=b""),
+    InlineEvent(data=b"", age_ms=7),
 )
 
 

@@ -139,6 +139,7 @@ async def test_generated_clients_are_answered(generated: tuple[ModuleType, Modul
         "inline",
     ]
     assert events[0].layout.size == 1 << 33
+    assert [event.age_ms for event in events] == [1 << 33, 0, 0, 7]
     assert events[2].segment.root == b"d4:infodee"
 
 

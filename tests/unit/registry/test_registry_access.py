@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -193,7 +194,7 @@ async def test_a_fetch_under_way_answers_for_its_own_reader(scene: Scene) -> Non
     """Who checks the same right waits for it and is not asked for; anybody else is."""
     opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     hurried = asyncio.Event()
-    scene.access.prove(BLOB, "Bearer a", opened, hurried.set)
+    scene.access.prove(BLOB, "Bearer a", opened, hurried.set, lambda: 0.0)
     waiting = asyncio.create_task(scene.access.check(BLOB, "Bearer a"))
     await hurried.wait()
     await scene.access.check(BLOB, "Bearer b")
@@ -202,10 +203,26 @@ async def test_a_fetch_under_way_answers_for_its_own_reader(scene: Scene) -> Non
     assert scene.origin.asked == [(BLOB, "Bearer b")]
 
 
+async def test_a_fetch_by_way_of_another_node_rests_on_an_older_word(scene: Scene) -> None:
+    """The yes ends when it would have ended there, and an old one counts in outages only."""
+    for age_s, fresh in ((299.0, True), (3000.0, False)):
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        reader = f"Bearer {age_s}"
+        scene.access.prove(BLOB, reader, opened, lambda: None, partial(float, age_s))
+        opened.set_result(None)
+        await asyncio.sleep(0)
+        scene.origin.answer = DOWN
+        grant = await scene.access.check(BLOB, reader)
+        assert (grant.age_s, grant.stale) == (age_s, not fresh)
+        scene.now += 3600 - age_s
+        with pytest.raises(Unavailable):
+            await scene.access.check(BLOB, reader)
+
+
 async def test_a_fetch_does_not_wait_for_itself(scene: Scene) -> None:
     """One that brings the bytes from elsewhere has to ask the origin for the right."""
     opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    scene.access.prove(BLOB, "Bearer a", opened, lambda: None)
+    scene.access.prove(BLOB, "Bearer a", opened, lambda: None, lambda: 0.0)
     async with asyncio.timeout(5):
         await scene.access.check(BLOB, "Bearer a", proving=True)
     assert scene.origin.asked == [(BLOB, "Bearer a")]
@@ -214,7 +231,7 @@ async def test_a_fetch_does_not_wait_for_itself(scene: Scene) -> None:
 async def test_a_fetch_that_fails_proves_nothing(scene: Scene) -> None:
     """Then the origin is asked."""
     opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    scene.access.prove(BLOB, ANYBODY, opened, lambda: None)
+    scene.access.prove(BLOB, ANYBODY, opened, lambda: None, lambda: 0.0)
     waiting = asyncio.create_task(scene.access.check(BLOB, ANYBODY))
     opened.set_exception(DOWN)
     await waiting
