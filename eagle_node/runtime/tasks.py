@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class TaskSet:
@@ -63,6 +65,20 @@ async def finish(work: Coroutine[Any, Any, T], *, name: str) -> T:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.info("%s failed after it had been given up: %s", name, error)
         raise
+
+
+@asynccontextmanager
+async def under_way(work: Coroutine[Any, Any, T], *, name: str) -> AsyncIterator[asyncio.Task[T]]:
+    """``work`` as a task, for who has something to do meanwhile; leaving the block cancels it.
+
+    What it raises is for who awaits the task.
+    """
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -45,6 +45,7 @@ from eagle_node.registry.route import BlobRoute, parse_route
 from eagle_node.runtime.budget import ByteBudget
 from eagle_node.runtime.clock import monotonic
 from eagle_node.runtime.context import request_id
+from eagle_node.runtime.tasks import under_way
 from eagle_node.runtime.threads import finish_in_thread
 from eagle_node.seeder.ahead import Prefetcher
 from eagle_node.seeder.interest import interest
@@ -123,9 +124,15 @@ class SeederService:
                 f"layout version {request.layout_version} is not spoken here, {LAYOUT_VERSION} is"
             )
         log.debug("node %s wants %s", request.node_id, blob)
+        again = False
         while True:
             joined = self._known(blob.digest)
-            transfer, said_at = await self._start(blob, authorization, whole=not request.only_first)
+            start = self._start(blob, authorization, whole=not request.only_first)
+            async with under_way(start, name="fetch-start") as starting:
+                if again:
+                    async for beat in self._beats(starting):
+                        yield beat
+                transfer, said_at = await starting
             if transfer is None:
                 replies = self._committed(blob.digest, request, said_at)
             else:
@@ -139,6 +146,7 @@ class SeederService:
                 if not joined:
                     raise
                 log.info("%s was refused to whoever asked for it first: %s", blob, error)
+                again = True
 
     async def read(self, request: ReadRequest) -> AsyncIterator[bytes]:
         """Bytes of a segment of which a peer's readers want only a part.
@@ -284,7 +292,10 @@ class SeederService:
         try:
             if reader.size <= INLINE_LIMIT:
                 data = await reader.read()
-                await self._upload.take(len(data))
+                async with under_way(self._upload.take(len(data)), name="upload-turn") as turn:
+                    async for beat in self._beats(turn, received=len(data)):
+                        yield beat
+                    await turn
                 self._metrics.peer_upload_bytes.inc(len(data))
                 yield InlineEvent(data=data, age_ms=_age_ms(said_at))
                 return
@@ -300,17 +311,18 @@ class SeederService:
     async def _arriving(
         self, transfer: Transfer, request: FetchRequest, said_at: float
     ) -> AsyncGenerator[FetchReply, None]:
-        async for beat in self._beats(transfer, transfer.opened):
+        async for beat in self._beats(transfer.opened, transfer):
             yield beat
         arrival = await transfer.opened
         said_at = transfer.said_at if said_at == math.inf else said_at
         if arrival.layout.size <= INLINE_LIMIT:
             transfer.want_whole()
-            async for beat in self._beats(transfer, transfer.finished):
+            async for beat in self._beats(transfer.finished, transfer):
                 yield beat
             await transfer.finished
-            async for reply in self._committed(transfer.digest, request, said_at):
-                yield reply
+            async with aclosing(self._committed(transfer.digest, request, said_at)) as replies:
+                async for reply in replies:
+                    yield reply
             return
         first = request.first if request.only_first else ()
         with interest(arrival, first), self._turns.listening():
@@ -338,19 +350,24 @@ class SeederService:
                 yield _segment(torrent)
             if ended:
                 return
-            async for beat in self._beats(transfer, change):
+            async for beat in self._beats(change, transfer):
                 yield beat
 
     async def _beats(
-        self, transfer: Transfer, awaited: asyncio.Future[Any]
+        self, awaited: asyncio.Future[Any], transfer: Transfer | None = None, *, received: int = 0
     ) -> AsyncIterator[BeatEvent]:
-        """A sign of life each second until ``awaited`` is done; its result is for the caller."""
+        """A sign of life each second until ``awaited`` is done; its result is for the caller.
+
+        ``received`` bytes are here, unless ``transfer`` knows more.
+        """
         while not awaited.done():
             await asyncio.wait([awaited], timeout=_BEAT_S)
             if not awaited.done():
+                if transfer is not None and transfer.begun:
+                    received = transfer.arrival.received
                 yield BeatEvent(
-                    received=transfer.arrival.received if transfer.begun else 0,
-                    waiting=self._turns.awaits(transfer),
+                    received=received,
+                    waiting=transfer is not None and self._turns.awaits(transfer),
                 )
 
     def _blob_at(self, url: str) -> BlobRef:

@@ -52,6 +52,7 @@ class Seeder:
         self.checker = Checker()
         self.source: Callable[[BlobRef, str | None], Source] = lambda blob, who: Script(DATA)
         self.reports = 0
+        self.upload = ByteBudget(0)
         access = access_by(self.checker)
         self.prefetcher = Prefetcher(
             limit=64 * MIB,
@@ -73,7 +74,7 @@ class Seeder:
             announce_urls=lambda: ["http://192.0.2.1:6969/announce"],
             report=self.report,
             swarm_port=PORT,
-            upload=ByteBudget(0),
+            upload=self.upload,
             node_id=NodeId("5" * 32),
             metrics=node.metrics,
         )
@@ -184,6 +185,19 @@ async def test_the_age_of_the_word_is_told(seeder: Seeder, size: int, cached: bo
     assert told_s * 1000 <= reply.age_ms < (told_s + 60) * 1000
 
 
+async def test_who_waits_for_the_upload_limit_hears_that_the_seeder_lives(seeder: Seeder) -> None:
+    """One small blob after the other goes out; to a silent seeder nobody would stay."""
+    data = DATA[:1000]
+    await ingest(seeder.node.cache, data)
+    seeder.upload.rate = 1
+    replies = seeder.fetch(digest=digest_of(data))
+    async with asyncio.timeout(60):
+        assert await anext(replies) == BeatEvent(received=len(data))
+        seeder.upload.rate = 0
+        told = [each async for each in replies if not isinstance(each, BeatEvent)]
+    assert [type(reply) for reply in told] == [InlineEvent]
+
+
 async def test_one_byte_more_travels_in_the_swarm(seeder: Seeder) -> None:
     """With a layout and a torrent."""
     data = DATA[: INLINE_LIMIT + 1]
@@ -277,6 +291,27 @@ async def test_a_refusal_is_for_whom_the_blob_was_asked_only(seeder: Seeder) -> 
     with pytest.raises(Denied):
         await stranger
     assert sorted(numbers(await friend)) == ALL
+
+
+async def test_a_peer_that_is_checked_again_hears_that_the_seeder_lives(seeder: Seeder) -> None:
+    """It has joined a fetch that was refused, and the registry takes its time to say yes to it."""
+    refusing = Script(b"", error=refusal())
+    refusing.may_begin.clear()
+    seeder.source = lambda blob, who: refusing
+    stranger = asyncio.create_task(seeder.all(authorization="Basic wrong"))
+    await refusing.called.wait()
+    replies = seeder.fetch()
+    async with asyncio.timeout(60):
+        assert isinstance(await anext(replies), BeatEvent)
+        await ingest(seeder.node.cache, DATA)
+        seeder.checker.may_answer.clear()
+        refusing.may_begin.set()
+        with pytest.raises(Denied):
+            await stranger
+        assert isinstance(await anext(replies), BeatEvent)
+        assert seeder.checker.asked == [RIGHT, RIGHT]
+        seeder.checker.may_answer.set()
+        assert sorted(numbers([each async for each in replies])) == ALL
 
 
 async def test_a_blob_that_is_committed_during_the_check_is_told_of(seeder: Seeder) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from eagle_node.runtime.tasks import TaskSet, finish, first_error
+from eagle_node.runtime.tasks import TaskSet, finish, first_error, under_way
 
 
 async def test_leaving_cancels_what_still_runs_and_waits_for_it() -> None:
@@ -80,6 +80,23 @@ async def test_what_is_to_finish_does_so_for_a_caller_that_is_cancelled() -> Non
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert ended
+
+
+async def test_work_under_way_ends_with_its_block(caplog: pytest.LogCaptureFixture) -> None:
+    """Its result or its error is for who awaits it; nothing is logged."""
+
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    async with under_way(asyncio.Event().wait(), name="endless") as endless:
+        pass
+    assert endless.cancelled()
+    async with under_way(asyncio.sleep(0, "done"), name="done") as done:
+        assert await done == "done"
+    with pytest.raises(ValueError, match="broken"):
+        async with under_way(fail(), name="failing") as failing:
+            await failing
+    assert caplog.text == ""
 
 
 def test_the_first_leaf_of_nested_groups_is_found() -> None:
