@@ -12,8 +12,8 @@ import hashlib
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import BinaryIO
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from typing import BinaryIO, Self
 
 from eagle_node.base.digest import Digest
 from eagle_node.base.errors import EagleError, NoSpace, Unavailable
@@ -145,10 +145,15 @@ class FileLooks:
             yield held
 
     async def _take_in(self, digest: Digest, held: BinaryIO, size: int) -> None:
-        source = InOrderFill(_Held(held, size), self._config)
-        transfer = await self._transfers.start(digest, source, whole=True)
-        if transfer is None:
-            return
+        with ExitStack() as stack:
+            file = stack.enter_context(HeldFile(held, size))
+            source = InOrderFill(file, self._config)
+            transfer = await self._transfers.start(digest, source, whole=True)
+            if transfer is None:
+                return
+            # It goes on when whoever looked has gone.
+            unneeded = stack.pop_all().close
+            transfer.finished.add_done_callback(lambda _: unneeded())
         try:
             await transfer.wait_finished()
         except NoSpace as error:
@@ -217,20 +222,38 @@ class _Reading:
         self._offset += len(chunk)
 
 
-class _Held:
-    """A file that is here, as a `ByteSource`."""
+class HeldFile:
+    """A file that is here, as a `ByteSource`; a context that keeps it open."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
+        """``file`` is of ``size`` bytes, and may be closed before this ends."""
+        self._file = os.dup(file.fileno())
         self._size = size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+        self._file = -1
 
     @asynccontextmanager
     async def open(self, start: int, stop: int | None) -> AsyncIterator[ByteStream]:
-        yield _HeldStream(self._file, start, self._size if stop is None else stop, self._size)
+        yield _HeldStream(self, start, self._size if stop is None else stop, self._size)
+
+    def read(self, count: int, offset: int) -> bytes:
+        """At most ``count`` bytes, one at least; `Unavailable` if there are none."""
+        try:
+            data = os.pread(self._file, count, offset)
+        except OSError as error:
+            raise Unavailable(f"cannot read a file that was looked at: {error.strerror}") from error
+        if not data:
+            raise Unavailable("a file that was looked at became shorter")
+        return data
 
 
 class _HeldStream:
-    def __init__(self, file: BinaryIO, start: int, stop: int, size: int) -> None:
+    def __init__(self, file: HeldFile, start: int, stop: int, size: int) -> None:
         self._file = file
         self._start = start
         self._stop = min(stop, size)
@@ -240,6 +263,6 @@ class _HeldStream:
         offset = self._start
         while offset < self._stop:
             wanted = min(_READ, self._stop - offset)
-            chunk = await finish_in_thread(os.pread, self._file.fileno(), wanted, offset)
+            chunk = await finish_in_thread(self._file.read, wanted, offset)
             offset += len(chunk)
             yield chunk

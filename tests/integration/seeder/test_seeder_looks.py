@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from eagle_node.config.tree import SeederConfig
 from eagle_node.registry.access import Access, AccessMemory
 from eagle_node.registry.file_ref import FileFound, FileRef
 from eagle_node.registry.file_store import FileStore
-from eagle_node.seeder.looks import FileLooks
+from eagle_node.seeder.looks import FileLooks, HeldFile
+from eagle_node.swarm.transfer import Transfer
 from tests.integration.registry.origin import NAME, Handler, Origin, at, serving, upstream
 from tests.integration.swarm.rig import Rig, rig
-from tests.unit.blobs.builders import content
+from tests.unit.blobs.builders import MIB, content
 
 DATA = content(300_000)
 FILE = FileRef(NAME, "/a.bin?token=secret")
@@ -92,6 +94,54 @@ async def test_one_that_breaks_off_is_gone_on_with(tmp_path: Path) -> None:
         assert await looks.find(FILE, None) == FOUND
         assert gets(origin)[0] is None
         assert gets(origin)[1:] == ["bytes=100000-"]
+
+
+async def test_one_who_goes_away_takes_no_bytes_along(tmp_path: Path) -> None:
+    """What was read is taken into the cache, for who asks next."""
+    data = content(8 * MIB)
+
+    async def serve(request: web.Request) -> web.Response:
+        return web.Response(body=data, headers={"ETag": '"1"'})
+
+    async with AsyncExitStack() as stack:
+        looks, _, node = await looking(stack, tmp_path, serve)
+        loop, started = asyncio.get_running_loop(), asyncio.Event()
+
+        def leave(_: Transfer) -> None:
+            started.set()
+            loop.call_soon(finding.cancel)
+
+        node.transfers.on_start.append(leave)
+        finding = asyncio.create_task(looks.find(FILE, None))
+        await started.wait()
+        transfer = node.transfers.get(digest_of(data))
+        assert transfer is not None
+        with pytest.raises(asyncio.CancelledError):
+            await finding
+        await transfer.wait_finished()
+        assert digest_of(data) in node.cache
+
+
+async def test_a_held_file_that_cannot_be_read_to_its_end_is_unavailable(tmp_path: Path) -> None:
+    """It has become shorter, or nobody keeps it open any more; its own opener may have gone."""
+    path = tmp_path / "held"
+    path.write_bytes(DATA)
+    with path.open("rb") as file:
+        held = HeldFile(file, len(DATA))
+    with held:
+        async with held.open(7, None) as stream:
+            assert b"".join([chunk async for chunk in stream.chunks()]) == DATA[7:]
+        os.truncate(path, 1000)
+        with pytest.raises(Unavailable, match="became shorter"):
+            await asyncio.wait_for(drained(held), 60)
+    with pytest.raises(Unavailable, match="cannot read"):
+        await drained(held)
+
+
+async def drained(held: HeldFile) -> int:
+    """Bytes of a held file, all read."""
+    async with held.open(0, None) as stream:
+        return sum([len(chunk) async for chunk in stream.chunks()])
 
 
 async def test_one_that_changes_meanwhile_is_no_file(tmp_path: Path) -> None:
