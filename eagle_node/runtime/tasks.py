@@ -12,8 +12,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 
 class TaskSet:
     """Background tasks that belong to one owner: named, logged when they fail, cancelled together.
