@@ -111,21 +111,32 @@ class InOrderFill:
                 transfer.arrival.woke()
 
 
-async def bring_next(transfer: Transfer, source: ByteSource) -> None:
-    """Fetch the first segment that is missing, by one request; raises what that raises."""
+async def bring_next(transfer: Transfer, source: ByteSource, retries: int) -> None:
+    """Fetch the first segment that is missing, by a request that is resumed where it breaks off.
+
+    Raises what opening the source raises, and `Unavailable` after ``retries`` fruitless breaks.
+    """
     index = next(iter(transfer.arrival.missing()), None)
     if index is None:
         return
-    segment = transfer.arrival.layout.segments[index]
-    async with (
-        SegmentWriter(transfer) as writer,
-        source.open(segment.start, segment.stop) as stream,
-    ):
+    stop, failures = transfer.arrival.layout.segments[index].stop, 0
+    async with SegmentWriter(transfer) as writer:
         writer.open(index)
-        async for chunk in stream.chunks():
-            await writer.write(chunk)
-        if writer.position is not None:
-            raise Unavailable(f"the source of {transfer.digest} ended early")
+        while (start := writer.position) is not None:
+            try:
+                async with source.open(start, stop) as stream:
+                    async for chunk in stream.chunks():
+                        await writer.write(chunk)
+                if writer.position is not None:
+                    raise Unavailable(f"the source of {transfer.digest} ended early")
+            except (NoSpace, NoRanges):
+                raise
+            except Unavailable as error:
+                failures = 1 if writer.position != start else failures + 1
+                if failures > retries:
+                    raise
+                log.info("resuming %s at %s: %s", transfer.digest, writer.position, error)
+                await pause(failures)
 
 
 class _Lane:

@@ -110,7 +110,8 @@ class Origins:
         with self.turns.waiting(transfer):
             while not await self.turns.turn(transfer, _SIGN_S):
                 try:
-                    await bring_next(transfer, InTurn(registry, self.turns, transfer))
+                    source = InTurn(registry, self.turns, transfer)
+                    await bring_next(transfer, source, self._config.origin_retries)
                 except NoSpace:
                     raise
                 except Unavailable as error:

@@ -24,7 +24,7 @@ from eagle_node.seeder.turns import Turns
 from eagle_node.swarm.transfer import Transfer
 from tests.integration.seeder.byte_source import MemorySource, Stream
 from tests.integration.seeder.clients import RIGHT, Checker, refusal
-from tests.integration.swarm.rig import Rig, rig
+from tests.integration.swarm.rig import Rig, read_range, rig
 from tests.unit.blobs.builders import MIB, content
 
 SIZE = 3 * MIB + 7
@@ -253,6 +253,28 @@ async def test_readers_of_what_waits_are_shown_that_it_lives(seeder: Seeder) -> 
     assert seeder.turns.awaits(second)
     await come((fills, later), (first, second))
     assert later.opened == [(0, segment.stop), (segment.stop, SIZE)]
+
+
+@pytest.mark.usefixtures("listener")
+@pytest.mark.parametrize("break_with", [None, Unavailable("the connection broke")])
+async def test_a_sign_of_life_that_breaks_off_is_resumed(
+    seeder: Seeder, break_with: EagleError | None
+) -> None:
+    """From the byte where it broke, in the same file: who reads the segment here reads on."""
+    first, fills = await seeder.draw(1)
+    second, later = await seeder.ask(2)
+    later.break_at = lambda number: 100 << 10 if number == 0 else None
+    later.break_with = break_with
+    arrival = await second.wait_opened()
+    segment = arrival.layout.segments[0]
+    reading = asyncio.create_task(
+        read_range(seeder.node, second.digest, segment.start, segment.stop)
+    )
+    await seeder.pass_with_link_full(12.0)
+    async with asyncio.timeout(10):
+        assert await reading == later.data[segment.start : segment.stop]
+    assert later.opened == [(0, segment.stop), (100 << 10, segment.stop)]
+    await come((fills, later), (first, second))
 
 
 @pytest.mark.usefixtures("listener")
