@@ -11,12 +11,12 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import BinaryIO, Self
 
 from eagle_node.base.digest import Digest
-from eagle_node.base.errors import EagleError, NoSpace, Unavailable
+from eagle_node.base.errors import Denied, EagleError, NoSpace, Unavailable
 from eagle_node.blobs.cache import Cache
 from eagle_node.config.tree import SeederConfig
 from eagle_node.metainfo.file_messages import FoundEvent, LookReply, LookRequest
@@ -99,11 +99,28 @@ class FileLooks:
             return old
         found = await self._store.seen(file.name, state)
         if found is None:
-            found = await self._flights.run(
-                file.name, lambda: self._fetch(file, authorization, state)
-            )
+            found = await self._fetched(file, authorization, state)
         self._access.remember_yes(file.blob(found.digest), authorization, size=found.size)
         return found
+
+    async def _fetched(
+        self, file: FileRef, authorization: str | None, state: FileState
+    ) -> FileFound:
+        """What one fetch for all finds; a refusal is for the reader in whose name that was."""
+        while True:
+            own = False
+
+            def fetch() -> Awaitable[FileFound]:
+                nonlocal own
+                own = True
+                return self._fetch(file, authorization, state)
+
+            try:
+                return await self._flights.run(file.name, fetch)
+            except Denied as error:
+                if own:
+                    raise
+                log.info("%s was refused to whoever asked for it first: %s", file, error)
 
     async def _fetch(self, file: FileRef, authorization: str | None, state: FileState) -> FileFound:
         if state.size is None:

@@ -69,6 +69,32 @@ async def test_all_who_look_at_once_cause_one_fetch(tmp_path: Path) -> None:
         assert node.cache.used == len(DATA)
 
 
+async def test_a_refusal_is_for_the_reader_in_whose_name_a_file_is_read(tmp_path: Path) -> None:
+    """Whoever has joined with a signature that is still good has it read by that one."""
+    asked, joining, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def serve(request: web.Request) -> web.Response:
+        if request.method == "GET" and request.query["sig"] == "expiring":
+            asked.set()
+            await may_answer.wait()
+            return web.Response(status=403)
+        if request.query["sig"] == "good":
+            joining.set()
+        return web.Response(body=DATA, headers={"ETag": '"1"'})
+
+    async with AsyncExitStack() as stack:
+        looks, _, _ = await looking(stack, tmp_path, serve)
+        first = asyncio.create_task(looks.find(FileRef(NAME, "/a.bin?sig=expiring"), None))
+        await asked.wait()
+        second = asyncio.create_task(looks.find(FileRef(NAME, "/a.bin?sig=good"), None))
+        await joining.wait()
+        await asyncio.sleep(0.05)
+        may_answer.set()
+        with pytest.raises(Denied):
+            await first
+        assert await second == FOUND
+
+
 async def test_one_that_breaks_off_is_gone_on_with(tmp_path: Path) -> None:
     """From the byte where it broke."""
     broken = False
