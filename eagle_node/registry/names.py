@@ -80,13 +80,12 @@ class BlobRef:
 
     @property
     def right(self) -> tuple[str, ...]:
-        """What a right to it is for: repository, digest, and the query that it is asked for with.
+        """What a right to it is for: repository, digest, and where it is asked for, if by a URL.
 
-        A query may be signed, so this is kept as a salted hash only.
+        A URL's query may be signed, so this is kept as a salted hash only.
         """
-        query = self.served_at.partition("?")[2]
         named = (self.repository.registry, self.repository.name, self.digest)
-        return (*named, query) if query else named
+        return (*named, self.served_at) if self.served_at else named
 
     @property
     def attributes(self) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -105,6 +106,15 @@ async def test_a_yes_to_a_signed_url_is_for_its_signature(scene: Scene) -> None:
     assert (await scene.access.check(SIGNED, ANYBODY)).stale
     for other in (UNSIGNED, SIGNED_ANEW):
         with pytest.raises(Unavailable):
+            await scene.access.check(other, ANYBODY)
+
+
+async def test_a_yes_to_a_url_is_none_to_the_repository_that_is_named_with_it(scene: Scene) -> None:
+    """Another node names both, and may name any: the origin was asked for the URL."""
+    await scene.access.check(replace(BLOB, served_at="/of/anybody"), ANYBODY)
+    scene.origin.answer = no(403)
+    for other in (BLOB, replace(BLOB, served_at="/private")):
+        with pytest.raises(Denied):
             await scene.access.check(other, ANYBODY)
 
 
