@@ -57,9 +57,9 @@ class Fields:
         """A finite number above zero, or zero where it may be that."""
         value = self._values.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-            raise self.wrong(name, "expected a number")
-        if not value and not zero:
-            raise self.wrong(name, "expected a number above 0")
+            value = None
+        if value is None or not (value or zero):
+            raise self.wrong(name, f"expected a number {'from' if zero else 'above'} 0")
         return float(value)
 
     def boolean(self, name: str) -> bool:
