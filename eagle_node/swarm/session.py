@@ -30,8 +30,8 @@ _LISTEN_TIMEOUT_S = 5.0
 _STATUS_INTERVAL_S = 0.5
 _REFRESH_S = 1.0
 _KEPT_OPEN = 600
-"""Torrents whose connections may be idle: a wave of one blob, of some 600 segments at most, has none
-closed on the way."""
+"""Torrents whose connections may be idle: a wave of one blob, some 600 segments at the most, has
+none closed on the way."""
 _TOLD = int(lt.alert_category.connect | lt.alert_category.tracker | lt.alert_category.error)
 """Alerts that are logged as they are, at level debug."""
 
