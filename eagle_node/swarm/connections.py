@@ -67,7 +67,7 @@ class Connections:
             for peer in self._handles[info_hash].get_peer_info()
         )
 
-    def close_idle(self, keep: int, is_coming: Callable[[InfoHash], bool]) -> None:
+    def close_idle(self, keep: int, is_needed: Callable[[InfoHash], bool]) -> None:
         """End those of whole torrents that no peer draws on, but for the ``keep`` latest torrents'.
 
         libtorrent would keep them for ever, one for each segment and neighbour, until its limit is
@@ -77,8 +77,8 @@ class Connections:
         for info_hash in list(islice(self._linked, max(0, min(excess, max(_LEAST, excess // 8))))):
             handle = self._handles[info_hash]
             del self._linked[info_hash]
-            peers = [] if is_coming(info_hash) else handle.get_peer_info()
-            if is_coming(info_hash) or any(map(_is_used, peers)):
+            peers = [] if is_needed(info_hash) else handle.get_peer_info()
+            if is_needed(info_hash) or any(map(_is_used, peers)):
                 self._linked[info_hash] = None
             elif peers:
                 handle.replace_trackers([])

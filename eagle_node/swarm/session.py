@@ -58,6 +58,8 @@ class Swarm:
         self._identity = identity
         self._session: Any = None
         self._handles: dict[InfoHash, Any] = {}
+        self._whole: set[InfoHash] = set()
+        """Torrents of whole blobs, which are announced for others."""
         self._progress = Progress(self._handles)
         self._trees = Trees()
         self.connections = Connections(self._handles)
@@ -156,6 +158,7 @@ class Swarm:
             parameters = self._parameters(metainfo, directory)
             parameters.flags |= lt.torrent_flags.seed_mode
             self._add(info_hash, parameters)
+            self._whole.add(info_hash)
 
     def prepare(self, torrent: SegmentTorrent, directory: Path, *, observer: Observer) -> None:
         """Be ready to fetch a segment into its file: peers may connect, nobody is dialled yet."""
@@ -198,6 +201,7 @@ class Swarm:
         handle = self._handles.pop(info_hash, None)
         self._progress.end(info_hash)
         self.connections.forget(info_hash)
+        self._whole.discard(info_hash)
         if handle is not None and self._session is not None:
             self._session.remove_torrent(handle)
 
@@ -224,6 +228,10 @@ class Swarm:
             self._refreshed = asyncio.get_running_loop().create_future()
         self._session.post_session_stats()
         await asyncio.wait([self._refreshed], timeout=_REFRESH_S)
+
+    def _is_needed(self, info_hash: InfoHash) -> bool:
+        """Whether a torrent's connections are not to be closed: it comes, or others announce it."""
+        return info_hash in self._whole or self._progress.is_coming(info_hash)
 
     def _parameters(self, metainfo: bytes, directory: Path) -> Any:
         parameters = lt.load_torrent_buffer(metainfo)
@@ -263,7 +271,7 @@ class Swarm:
             await asyncio.sleep(min(_STATUS_INTERVAL_S, self._traffic_wanted_s))
             if self._progress.is_awaited:
                 self._session.post_torrent_updates()
-            self.connections.close_idle(_KEPT_OPEN, self._progress.is_coming)
+            self.connections.close_idle(_KEPT_OPEN, self._is_needed)
             if loop.time() >= traffic_due and self._handles:
                 traffic_due = loop.time() + self._traffic_wanted_s
                 self._session.post_session_stats()

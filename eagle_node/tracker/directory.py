@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import logging
 import zlib
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Self
 
 from eagle_node.base.digest import Digest
-from eagle_node.base.errors import Unavailable
 from eagle_node.base.ids import InfoHash, NodeId
 from eagle_node.config.tree import TrackerConfig
 from eagle_node.runtime.clock import Clock
 from eagle_node.runtime.tasks import TaskSet
+from eagle_node.store.memory import Memory
 from eagle_node.tracker.distance import distance, place_of
 from eagle_node.tracker.machine import STAND_BACK_S, Machine, Torrent, WaveKey, key_of
 from eagle_node.tracker.schema import (
@@ -31,8 +30,6 @@ from eagle_node.tracker.schema import (
 )
 from eagle_node.tracker.table import HoldingTable
 from eagle_node.tracker.wire import Announce, SwarmPeer, Tally
-
-log = logging.getLogger(__name__)
 
 _SWEEPS = 4
 """Looks for nodes that are gone, per interval."""
@@ -58,6 +55,7 @@ class Directory:
         self._watchers: dict[Watched, asyncio.Event] = {}
         self._gone: set[NodeId] = set()
         """Nodes that the machine has forgotten, and the table not yet."""
+        self._forgetting = Memory("which nodes are gone")
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -143,8 +141,9 @@ class Directory:
             self._wake()
             self._gone = {node_id for node_id in self._gone if not self._machine.node(node_id)}
             if self._gone:
-                await self._table.forget(self._gone)
-                self._gone.clear()
+                forgotten = await self._forgetting.attempt(self._table.forget(self._gone))
+                if forgotten is not None:
+                    self._gone.clear()
 
     async def _load(self, key: WaveKey) -> None:
         if self._machine.is_loaded(key):
@@ -174,10 +173,7 @@ class Directory:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s / _SWEEPS)
-            try:
-                await self.expire()
-            except Unavailable as error:
-                log.warning("nodes that are gone stay in the tracker's table for now: %s", error)
+            await self.expire()
 
 
 def _far(found: tuple[NodeInfo, Holder], near: str, asker: NodeInfo | None) -> tuple[object, ...]:

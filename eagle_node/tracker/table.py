@@ -128,8 +128,8 @@ class HoldingTable(TableStore):
             return Torrent(info_hash=info_hash, digest=blob, size=size, segment=segment)
         return None
 
-    async def forget(self, nodes: Iterable[NodeId]) -> None:
-        """Remove nodes with all that they hold, and blobs that nobody else holds."""
+    async def forget(self, nodes: Iterable[NodeId]) -> int:
+        """Remove nodes with all that they hold, and blobs that nobody else holds; their number."""
         rows = [(node_id,) for node_id in nodes]
 
         def work(tables: Tables) -> None:
@@ -137,6 +137,7 @@ class HoldingTable(TableStore):
             tables.conn.executemany(DROP_NODE, rows)
 
         await self._database.write(work)
+        return len(rows)
 
     async def counts(self) -> Counts:
         """How many rows there are."""
