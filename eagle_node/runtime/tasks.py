@@ -55,13 +55,23 @@ async def finish(work: Coroutine[Any, Any, T], *, name: str) -> T:
     """The result of ``work``; a caller that is cancelled waits until it has ended."""
     task = asyncio.get_running_loop().create_task(work, name=name)
     try:
-        return await asyncio.shield(task)
+        return await outlast(task)
     except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()) is not None:
             log.info("%s failed after it had been given up: %s", name, error)
+        raise
+
+
+async def outlast(running: asyncio.Future[T]) -> T:
+    """The result of what is under way; a caller that is cancelled waits until it has ended."""
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()
         raise
 
 

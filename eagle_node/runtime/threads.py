@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
+
+from eagle_node.runtime.tasks import outlast
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,12 +21,4 @@ async def finish_in_thread(work: Callable[P, T], /, *arguments: P.args, **named:
     """
     loop = asyncio.get_running_loop()
     running = loop.run_in_executor(None, partial(work, *arguments, **named))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        while not running.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()
-        raise
+    return await outlast(running)

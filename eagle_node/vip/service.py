@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Self
 
 from eagle_node.base.errors import StartError, Unavailable
 from eagle_node.config.places import VipAddress
 from eagle_node.runtime.clock import Clock, monotonic
-from eagle_node.runtime.tasks import TaskSet
+from eagle_node.runtime.tasks import TaskSet, finish
 from eagle_node.vip import sockets
 from eagle_node.vip.netlink import AddressTable, open_address_table
 from eagle_node.vip.placement import Interface, choose_interface
@@ -101,14 +101,7 @@ class Vip:
     async def release(self) -> None:
         """Remove the address now; nothing happens when it is not here. Finishes when cancelled."""
         self._valid_until = 0.0
-        work = asyncio.create_task(self._release(), name=f"release of {self._vip.ip}")
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            while not work.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([work])
-            raise
+        await finish(self._release(), name=f"release of {self._vip.ip}")
 
     async def _release(self) -> None:
         async with self._turn:
